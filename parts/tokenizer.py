@@ -1,0 +1,40 @@
+"""Train the tiny LLM's tokenizer: byte-level BPE in which every word of the shapes world is a token."""
+
+from itertools import islice
+from random import Random
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from corpus import documents, written_scene
+from vlm.corpus.shapes.language import CAPTION_PROMPTS
+
+# A word keeps the space before it and the hyphens within it; digits and marks stand alone.
+WORD = r" ?[A-Za-z]+(?:-[A-Za-z]+)*| ?[0-9]|\n| ?[^\sA-Za-z0-9]|\s"
+VOCABULARY_SIZE = 1024
+SPECIAL = ("<pad>", "<s>", "</s>")
+
+
+def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
+    """Train on the text of the train split's scenes."""
+    random = Random(seed)
+    texts = [*CAPTION_PROMPTS]
+    for scene, spans in islice(documents(random), 4000):
+        texts.append("".join(span.text for span in spans).replace("</s>", "").replace("<image>", ""))
+        texts.append("".join(f" {phrase}." for phrase in written_scene(scene, random)))
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORD), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY_SIZE, special_tokens=[*SPECIAL], initial_alphabet=sorted(alphabet)
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
+    )

@@ -1,0 +1,150 @@
+"""Config to objects: the only file that instantiates, and the only place where the parts meet."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from vlm.benchmark.base import Benchmark
+from vlm.benchmark.evaluate import Answerer
+from vlm.config import Stage, Trainer
+from vlm.data.image import ImageTransform
+from vlm.data.module import DataModule, StepDataset
+from vlm.data.shards import ShardSource
+from vlm.data.template import Template
+from vlm.encoder.base import Encoder
+from vlm.llm.base import LLM
+from vlm.model.generate import answer
+from vlm.model.vision_language import VisionLanguageModel
+from vlm.projector.base import Projector
+from vlm.sentence import PlannedStage, source_shards, sources
+from vlm.tracking.base import Tracker
+from vlm.training.progress import ProgressBar
+from vlm.training.resume import Resumable
+from vlm.training.task import Task
+
+
+def _make(node: DictConfig, **sizes: Any) -> Any:
+    """Instantiate with plain lists and dicts; keys that describe and do not construct are left out."""
+    plain = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(plain, dict)
+    plain.pop("made_by", None)
+    return instantiate(plain, _convert_="all", **sizes)
+
+
+def build_model(config: DictConfig) -> VisionLanguageModel:
+    """Return the three parts, joined and not yet built."""
+    encoder: Encoder = _make(config.encoder)
+    llm: LLM = _make(config.llm)
+    projector: Projector = _make(config.projector, vision_dim=encoder.vision_dim, text_dim=llm.text_dim)
+    return VisionLanguageModel(encoder, projector, llm)
+
+
+def build_template(config: DictConfig, model: VisionLanguageModel) -> Template:
+    """Return the stage's template, or the LLM's own."""
+    if config.stage.template is None:
+        return model.llm.template
+    template: Template = _make(config.stage.template)
+    return template
+
+
+def build_image_transform(config: DictConfig, model: VisionLanguageModel) -> ImageTransform:
+    """Return the stage's way to prepare pictures for the encoder."""
+    encoder = model.encoder
+    return ImageTransform(encoder.image_size, encoder.mean, encoder.std, config.stage.image_mode.value)
+
+
+def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset:
+    """Return the steps of the outermost stage."""
+    chosen = sources(config)
+    return StepDataset(
+        sources={name: ShardSource(name, source_shards(config, name)) for name in chosen},
+        weights={name: source.weight for name, source in chosen.items()},
+        template=build_template(config, model),
+        tokenizer=model.llm.tokenizer,
+        image_transform=build_image_transform(config, model),
+        tokens_per_image=model.tokens_per_image,
+        context_length=model.llm.context_length,
+        batch_size=config.stage.batch_size,
+        seed=config.seed,
+    )
+
+
+def count_steps(config: DictConfig, dataset: StepDataset) -> int:
+    """Return the optimizer steps of the outermost stage.
+
+    Raises:
+        ValueError: There would be none.
+    """
+    steps = config.stage.steps
+    if steps is None:
+        steps = dataset.num_steps(config.stage.epochs)
+    if config.trainer.max_steps is not None:
+        steps = min(steps, config.trainer.max_steps)
+    if steps < 1:
+        raise ValueError(f"stage.steps (or epochs, or trainer.max_steps) must give at least 1 step, got {steps}")
+    return int(steps)
+
+
+def build_data(config: DictConfig, model: VisionLanguageModel) -> DataModule:
+    """Return the outermost stage's data."""
+    dataset = build_dataset(config, model)
+    return DataModule(dataset, count_steps(config, dataset), config.trainer.num_workers)
+
+
+def build_task(
+    config: DictConfig, model: VisionLanguageModel, num_steps: int, starting_weights: Sequence[Path]
+) -> Task:
+    """Return the outermost stage's training of the model."""
+    stage = OmegaConf.to_object(config.stage)
+    assert isinstance(stage, Stage)
+    return Task(model, stage.learns, stage.optimizer, num_steps, starting_weights)
+
+
+def build_trainer(planned: PlannedStage, num_steps: int, logger: Any) -> lightning.Trainer:
+    """Return Lightning's trainer for one process."""
+    settings: Trainer = planned.config.trainer
+    planned.folder.path.mkdir(parents=True, exist_ok=True)
+    return lightning.Trainer(
+        accelerator=settings.accelerator,
+        devices=1,
+        precision=settings.precision,  # type: ignore[arg-type]
+        max_steps=num_steps,
+        max_epochs=-1,
+        gradient_clip_val=planned.config.stage.optimizer.max_gradient_norm,
+        log_every_n_steps=settings.log_every,
+        logger=logger or False,
+        callbacks=[
+            ProgressBar(planned.name, num_steps),
+            Resumable(planned.folder.checkpoint, settings.checkpoint_every),
+        ],
+        default_root_dir=planned.folder.path,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def build_tracker(config: DictConfig) -> Tracker:
+    """Return where runs are recorded."""
+    tracker: Tracker = _make(config.tracking)
+    return tracker
+
+
+def build_benchmarks(config: DictConfig) -> Mapping[str, Benchmark]:
+    """Return the benchmarks by name."""
+    return {str(name): _make(node) for name, node in config.evaluation.benchmarks.items()}
+
+
+def build_answerer(config: DictConfig, model: VisionLanguageModel) -> Answerer:
+    """Return a function from questions to answers, as the outermost stage tuned the model to answer."""
+    template, transform = model.llm.template, build_image_transform(config, model)
+
+    def answerer(questions: Sequence[tuple[str, Sequence[bytes]]], max_new_tokens: int) -> list[str]:
+        return answer(model, template, transform, questions, max_new_tokens)
+
+    return answerer

@@ -1,0 +1,87 @@
+"""`vlm VERB [overrides]`; nothing heavy is imported until a verb is chosen."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from vlm.paths import config_dir
+
+VERBS = {
+    "train": "train what the sentence says, stage by stage, then evaluate it",
+    "evaluate": "score a finished run on the sentence's benchmarks",
+    "report": "turn a sweep into a table and a picture",
+    "data": "make and look after data: data pack, data index, data shapes",
+}
+FAILED = 2
+TRACEBACK = "VLM_TRACEBACK"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; return the exit status.
+
+    What a user can mend is one line on standard error; `VLM_TRACEBACK=1` shows where it came from.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(help_text())
+        return 0
+    if words[0] not in VERBS:
+        print(f"vlm: error: no verb '{words[0]}'; choose one of {', '.join(VERBS)}", file=sys.stderr)
+        return FAILED
+    if {"-h", "--help"} & set(words[1:]):
+        print(help_text(words[0]))
+        return 0
+    try:
+        return _run(words[0], words[1:])
+    except KeyboardInterrupt:
+        print("vlm: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if os.environ.get(TRACEBACK) or not _is_users(error):
+            raise
+        print(f"vlm: error: {_one_line(error)}", file=sys.stderr)
+        return FAILED
+
+
+def _run(verb: str, words: list[str]) -> int:
+    module = importlib.import_module(f"vlm.verbs.{verb}")
+    return int(module.run(words))
+
+
+def help_text(verb: str | None = None) -> str:
+    """Return the verbs, or a verb's manual; and the groups of choices, read off the config folder."""
+    if verb == "data" or verb == "report":
+        return str(importlib.import_module(f"vlm.verbs.{verb}").__doc__)
+    lines = ["vlm VERB [overrides]", ""]
+    if verb:
+        lines = [f"vlm {verb} [overrides]: {VERBS[verb]}", ""]
+    else:
+        lines += [f"  {name:<10} {what}" for name, what in VERBS.items()] + [""]
+    lines += ["A sentence is made of choices, and any value of them can be overridden:", ""]
+    for group in sorted(path for path in config_dir().iterdir() if path.is_dir()):
+        choices = sorted(path.stem for path in group.glob("*.yaml"))
+        lines.append(f"  {group.name + '=':<12} {'  '.join(choices)}")
+    lines += [
+        "",
+        "  vlm train projector=linear stage.optimizer.learning_rate=1e-3",
+        "  vlm train -m projector=linear,mlp2 seed=1,2     every combination",
+        "  vlm train --cfg job                             print the sentence, run nothing",
+    ]
+    return "\n".join(lines)
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether the user can mend it: a wrong value, file or key, and not our own mistake."""
+    modules = {kind.__module__.split(".")[0] for kind in type(error).__mro__}
+    return isinstance(error, ValueError | OSError) or bool(modules & {"hydra", "omegaconf"})
+
+
+def _one_line(error: Exception) -> str:
+    """Join the message's lines; a config error tells its cause, which names the key and the type."""
+    cause = error.__cause__ if type(error).__module__.startswith("hydra") else None
+    texts = [str(error)] + ([str(cause)] if cause else [])
+    hidden = ("Config search path", "provider=", "object_type", "reference_type", "To append to your config")
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    kept = [line for line in lines if line and not line.startswith(hidden)]
+    return " ".join(dict.fromkeys(kept)) or type(error).__name__

@@ -1,0 +1,42 @@
+"""Sources that this project makes itself, made when they are first read."""
+
+from pathlib import Path
+
+from filelock import FileLock
+from omegaconf import DictConfig
+
+from vlm.data.index import MANIFEST
+
+WORLD_SEED = 2023
+
+
+def ensure_sources(config: DictConfig) -> None:
+    """Make the shards of every source and benchmark that names a generator, if they are absent.
+
+    Raises:
+        ValueError: `made_by` names no generator.
+    """
+    nodes = [*config.mixture.values(), *config.evaluation.benchmarks.values()]
+    stage = config.stage.after
+    while stage is not None:
+        nodes += (stage.mixture or {}).values()
+        stage = stage.after
+    makers = {node.get("made_by") for node in nodes} - {None}
+    if makers - {"shapes"}:
+        raise ValueError(f"made_by must be shapes or null, got {sorted(makers - {'shapes'})[0]}")
+    if makers:
+        ensure_shapes(Path(config.paths.data) / "shapes")
+
+
+def ensure_shapes(folder: Path) -> None:
+    """Make the shapes world in `folder` unless it is there; wait if somebody else is making it."""
+    if (folder / MANIFEST).is_file():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{folder.name}.lock"):
+        if (folder / MANIFEST).is_file():
+            return
+        from vlm.corpus.shapes.world import make_world  # noqa: PLC0415 (its imports take seconds)
+
+        print(f"making the shapes world in {folder} (once)", flush=True)
+        make_world(folder, WORLD_SEED)

@@ -1,0 +1,117 @@
+"""The shapes world as shards: a source for each kind of question, in LLaVA's JSON format.
+
+    <folder>/train/<source>-000000.tar        caption, attribute, count, relation, exist, ocr, conversation
+    <folder>/validation/<source>-000000.tar
+    <folder>/test/questions-000000.tar        single questions, keyed by kind
+
+The same seed writes the same bytes.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from vlm.corpus.shapes.language import CAPTION_PROMPTS, KINDS, SHORT_ANSWER, caption, converse
+from vlm.corpus.shapes.render import render
+from vlm.corpus.shapes.scene import Scene, draw_scene
+from vlm.corpus.write import Record, whole_folder, write_shards
+from vlm.data.index import MANIFEST
+from vlm.data.sample import IMAGE_PLACEHOLDER
+from vlm.run.folder import write_json
+
+LICENCE = "CC0-1.0"
+SAMPLES_PER_SHARD = 1000
+NUM_TURNS = 3
+TRAIN_SIZES = {
+    "caption": 8000, "attribute": 6000, "count": 3000, "relation": 4000, "exist": 3000, "ocr": 2000,
+    "conversation": 2000,
+}  # fmt: skip
+"""Samples of each source; a sample of questions has up to `NUM_TURNS` of them."""
+VALIDATION_SHARE = 0.02  # of the train sizes
+NUM_TEST_QUESTIONS = 240  # of each kind
+
+Content = dict[str, Any]
+
+
+def make_world(folder: Path, seed: int, scale: float = 1.0) -> dict[str, Any]:
+    """Write the world and return its manifest.
+
+    Args:
+        folder: To make; it must be absent or empty.
+        seed: Of scenes, pictures and questions.
+        scale: Of all sizes; a test wants fewer.
+    """
+    manifest: dict[str, Any] = {"name": "shapes", "licence": LICENCE, "seed": seed, "shards": {}}
+    with whole_folder(folder) as partial:
+        for split, share in (("train", 1.0), ("validation", VALIDATION_SHARE)):
+            for source, size in TRAIN_SIZES.items():
+                count = max(1, round(size * share * scale))
+                records = _records(source, split, seed, count, _CONVERSATIONS.get(source, _questions(source)))
+                manifest["shards"] |= _write(partial, split, source, records)
+        test = (
+            record
+            for kind in KINDS
+            for record in _records(
+                kind, "test", seed, max(1, round(NUM_TEST_QUESTIONS * scale)), _questions(kind, num_turns=1)
+            )
+        )
+        manifest["shards"] |= _write(partial, "test", "questions", test)
+        write_json(partial / MANIFEST, manifest)
+    return manifest
+
+
+def _write(folder: Path, split: str, source: str, records: Iterator[Record]) -> dict[str, Any]:
+    (folder / split).mkdir(exist_ok=True)
+    return {f"{split}/{source}": write_shards(records, folder / split, source, SAMPLES_PER_SHARD)}
+
+
+def _records(
+    source: str, split: str, seed: int, count: int, converse_about: Callable[[Scene, Random], list[str]]
+) -> Iterator[Record]:
+    """Draw scenes until `count` of them had something to say."""
+    random = Random(f"{seed} {split} {source}")
+    number = 0
+    while number < count:
+        scene = draw_scene(random, split)
+        texts = converse_about(scene, random)
+        if not texts:
+            continue
+        file = io.BytesIO()
+        render(scene, random).save(file, "PNG", compress_level=1)
+        key = f"{source}-{number:06d}"
+        yield Record(key, _content(key, texts), {"png": file.getvalue()})
+        number += 1
+
+
+def _content(key: str, texts: list[str]) -> Content:
+    """LLaVA's record: human and gpt in turn, the picture first."""
+    speakers = ("human", "gpt")
+    turns = [{"from": speakers[place % 2], "value": text} for place, text in enumerate(texts)]
+    turns[0]["value"] = f"{IMAGE_PLACEHOLDER}\n{turns[0]['value']}"
+    return {"id": key, "image": f"{key}.png", "conversations": turns}
+
+
+def _caption(scene: Scene, random: Random) -> list[str]:
+    return [random.choice(CAPTION_PROMPTS), caption(scene)]
+
+
+def _conversation(scene: Scene, random: Random) -> list[str]:
+    """Questions of all kinds, answered in sentences."""
+    questions = converse(scene, random, NUM_TURNS, KINDS)
+    return [text for question in questions for text in (question.text, question.sentence)]
+
+
+def _questions(kind: str, num_turns: int = NUM_TURNS) -> Callable[[Scene, Random], list[str]]:
+    """Questions of one kind with short answers; the first turn says so, as in LLaVA-1.5's mixture."""
+
+    def ask(scene: Scene, random: Random) -> list[str]:
+        questions = converse(scene, random, num_turns, (kind,))
+        texts = [text for question in questions for text in (question.text, question.answer)]
+        return [f"{texts[0]}\n{SHORT_ANSWER}", *texts[1:]] if texts else []
+
+    return ask
+
+
+_CONVERSATIONS = {"caption": _caption, "conversation": _conversation}

@@ -1,0 +1,35 @@
+"""A sample is what one line of a dataset says: pictures and a conversation about them."""
+
+from dataclasses import dataclass, field
+
+IMAGE_PLACEHOLDER = "<image>"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one side says.
+
+    Args:
+        speaker: `human` or `gpt`, as in LLaVA's JSON.
+        text: May hold `<image>` where a picture belongs.
+    """
+
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One training example.
+
+    Args:
+        key: Unique within its source.
+        turns: Human and gpt in turn, human first.
+        images: Encoded files (JPEG, PNG, ...), in the order of their placeholders.
+        source: Name of the source in the mixture.
+    """
+
+    key: str
+    turns: tuple[Turn, ...]
+    images: tuple[bytes, ...] = field(default=(), repr=False)
+    source: str = ""

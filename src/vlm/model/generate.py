@@ -1,0 +1,48 @@
+"""Prompts with pictures to answers, many at once."""
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from vlm.data.batch import expand_images, stack_pixels
+from vlm.data.image import ImageTransform
+from vlm.data.sample import Turn
+from vlm.data.template import Span, Template
+from vlm.data.tokens import tokenize
+from vlm.model.vision_language import VisionLanguageModel
+
+
+@torch.no_grad()
+def answer(
+    model: VisionLanguageModel,
+    template: Template,
+    image_transform: ImageTransform,
+    questions: Sequence[tuple[str, Sequence[bytes]]],
+    max_new_tokens: int,
+) -> list[str]:
+    """Answer questions greedily, in one left-padded batch.
+
+    Args:
+        model: Built, in evaluation mode.
+        template: The one that the model was tuned with.
+        image_transform: The one that the model was tuned with.
+        questions: Text with `<image>` where its pictures belong, and their encoded bytes.
+        max_new_tokens: An answer is cut there.
+    """
+    rows, pixels = [], []
+    for text, images in questions:
+        prompt = template.prompt([Turn("human", text)])
+        tokens = tokenize([Span(prompt)], model.llm.tokenizer)
+        rows.append(torch.tensor(expand_images(tokens, model.tokens_per_image).ids))
+        pixels += [image_transform(image) for image in images]
+    lengths = [len(row) for row in rows]
+    packed = torch.cat(rows).to(model.device)
+    stacked = stack_pixels(pixels, image_transform.size).to(model.device)
+    sequences = model.embed(packed, stacked).split(lengths)
+    # Left padding: flip, pad on the right, flip back.
+    padded = pad_sequence([row.flip(0) for row in sequences], batch_first=True).flip(1)
+    mask = pad_sequence([torch.ones(length, dtype=torch.long) for length in lengths], batch_first=True).flip(1)
+    new_ids = model.llm.generate(padded, mask.to(model.device), max_new_tokens)
+    texts: list[str] = model.llm.tokenizer.batch_decode(new_ids, skip_special_tokens=True)
+    return [text.strip() for text in texts]

@@ -1,0 +1,51 @@
+"""The three parts joined: encode, project, splice, predict."""
+
+import lightning
+
+from vlm.data.batch import PackedBatch
+from vlm.data.tokens import IMAGE_ID
+from vlm.encoder.base import Encoder
+from vlm.llm.base import LLM
+from vlm.model.loss import language_loss
+from vlm.model.splice import splice
+from vlm.projector.base import Projector
+from vlm.shapes import Pixels, Scalar, Sequence, TokenIds
+
+
+class VisionLanguageModel(lightning.LightningModule):
+    """Read pictures and text; predict the token after each position.
+
+    Args:
+        encoder: Pixels to patch features.
+        projector: Patch features to visual tokens.
+        llm: Sequence to hidden states, hidden states to words.
+    """
+
+    def __init__(self, encoder: Encoder, projector: Projector, llm: LLM) -> None:
+        super().__init__()
+        self.encoder, self.projector, self.llm = encoder, projector, llm
+
+    @property
+    def tokens_per_image(self) -> int:
+        """Visual tokens of one picture."""
+        return self.projector.num_tokens(self.encoder.grid)
+
+    def configure_model(self) -> None:
+        """Build the three parts."""
+        for part in (self.encoder, self.projector, self.llm):
+            part.configure_model()
+
+    def embed(self, ids: TokenIds, pixels: Pixels) -> Sequence:
+        """Return the words' embeddings, with the pictures' visual tokens at every `IMAGE_ID`."""
+        visual = self.projector(self.encoder(pixels))
+        # The sentinel has no row in the vocabulary; what is looked up for it is overwritten.
+        embedded = self.llm.embed(ids.masked_fill(ids == IMAGE_ID, 0))
+        return splice(embedded, visual, ids)
+
+    def forward(self, batch: PackedBatch) -> Sequence:
+        """Return the last hidden states."""
+        return self.llm(self.embed(batch.ids, batch.pixels), batch.position_ids, batch.boundaries)
+
+    def loss(self, batch: PackedBatch) -> tuple[Scalar, int]:
+        """Return the mean loss (nats per supervised token) and the number of supervised tokens."""
+        return language_loss(self(batch), self.llm.head, batch.labels, batch.boundaries)

@@ -1,0 +1,62 @@
+"""A run's folder: `runs/<stage>-<fingerprint>/`, the same on every rank and every day.
+
+    config.yaml                the composed sentence of this stage
+    manifest.json              what came out, written last: a folder that has it is finished
+    weights/<part>.safetensors what learned
+    checkpoint.ckpt            the trainer's state, while unfinished
+    evaluations/               scores and predictions
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+
+class RunFolder:
+    """Paths and states of one run.
+
+    Args:
+        path: Of the folder; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.manifest = path / "manifest.json"
+        self.weights = path / "weights"
+        self.checkpoint = path / "checkpoint.ckpt"
+        self.evaluations = path / "evaluations"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has trained to its end."""
+        return self.manifest.is_file()
+
+    def lock(self) -> FileLock:
+        """Return the lock that whoever trains here must hold; it is free again when its owner dies."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.path / ".lock")
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Return what the finished run says of itself."""
+        manifest: dict[str, Any] = json.loads(self.manifest.read_text())
+        return manifest
+
+    def finish(self, manifest: dict[str, Any]) -> None:
+        """Write the manifest, which makes the run finished, and drop the trainer's state."""
+        write_json(self.manifest, manifest)
+        self.checkpoint.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file that is either old or new, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    os.replace(temporary, path)

@@ -1,0 +1,127 @@
+"""A sentence, read: the stages it trains, innermost first, each with its fingerprint and folder.
+
+Nothing heavy is imported here: whether a stage has been trained before is known within a second.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from vlm.config import PARTS
+from vlm.data.index import content_hash, expand_shards
+from vlm.paths import checkpoint_path
+from vlm.run.fingerprint import NUMERICS, files_hash, fingerprint
+from vlm.run.folder import RunFolder
+
+IRRELEVANT = ("licence", "made_by", "shards", "checkpoint")
+"""Keys of parts and sources that cannot change weights, or that their content's hash stands for."""
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage of a sentence.
+
+    Args:
+        config: The sentence whose outermost stage this is.
+        identity: What the fingerprint is taken of.
+        folder: Where it is, or will be.
+        after: The stage it starts from.
+    """
+
+    config: DictConfig
+    identity: dict[str, Any]
+    folder: RunFolder
+    after: "PlannedStage | None"
+
+    @property
+    def name(self) -> str:
+        """As the stage's YAML says."""
+        return str(self.config.stage.name)
+
+    def lineage(self) -> Iterator["PlannedStage"]:
+        """Yield the stages it builds on, innermost first, and itself last."""
+        if self.after:
+            yield from self.after.lineage()
+        yield self
+
+
+def read_sentence(config: DictConfig) -> PlannedStage:
+    """Return the outermost stage, which holds the others.
+
+    Raises:
+        ValueError: A stage names no data, or a source's shards are missing or not indexed.
+    """
+    after = read_sentence(_inner(config)) if config.stage.after is not None else None
+    identity = _identity(config, after)
+    folder = Path(config.paths.runs) / f"{config.stage.name}-{fingerprint(identity)}"
+    return PlannedStage(config, identity, RunFolder(folder), after)
+
+
+def sources(config: DictConfig) -> Mapping[str, DictConfig]:
+    """Return the sources that the outermost stage reads; a weight of 0 removes one.
+
+    Raises:
+        ValueError: None is left, or a weight is negative.
+    """
+    for name, source in config.mixture.items():
+        if source.weight < 0:
+            raise ValueError(f"mixture.{name}.weight must not be negative, got {source.weight}")
+    kept = {str(name): source for name, source in config.mixture.items() if source.weight}
+    if not kept:
+        raise ValueError(f"mixture of stage {config.stage.name} is empty; choose one: mixture=NAME")
+    return kept
+
+
+def source_shards(config: DictConfig, name: str) -> list[Path]:
+    """Return the shards of a source."""
+    return expand_shards(f"mixture.{name}.shards", config.mixture[name].shards)
+
+
+def _inner(config: DictConfig) -> DictConfig:
+    """The sentence that asks for `stage.after` alone."""
+    after = config.stage.after
+    if after.mixture is None:
+        raise ValueError("stage.after.mixture is not set; say what it reads: mixture@stage.after.mixture=NAME")
+    inner = cast(DictConfig, OmegaConf.create(config, flags={"readonly": False}))
+    inner.mixture = after.mixture
+    stage = inner.stage.after
+    stage.mixture = None
+    inner.stage = stage
+    OmegaConf.set_readonly(inner, True)
+    return inner
+
+
+def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
+    stage = _plain(config.stage)
+    for key in ("name", "after", "mixture"):
+        del stage[key]
+    stage["template"] = stage["template"] or _plain(config.llm.template)
+    return {
+        "numerics": NUMERICS,
+        "parts": {part: _part_identity(config[part]) for part in PARTS},
+        "stage": stage,
+        "mixture": {
+            name: {"weight": source.weight, "content": content_hash(source_shards(config, name))}
+            for name, source in sources(config).items()
+        },
+        "seed": config.seed,
+        "precision": config.trainer.precision,
+        "max_steps": config.trainer.max_steps,
+        "after": after and fingerprint(after.identity),
+    }
+
+
+def _part_identity(part: DictConfig) -> dict[str, Any]:
+    identity = {key: value for key, value in _plain(part).items() if key not in IRRELEVANT}
+    if "checkpoint" in part:
+        path = checkpoint_path(part.checkpoint)
+        identity["content"] = files_hash(path) if path else part.checkpoint
+    return identity
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    plain = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    return cast(dict[str, Any], plain)

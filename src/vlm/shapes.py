@@ -1,0 +1,22 @@
+"""The named axes of every tensor that crosses a module's border.
+
+image       pictures of a batch              batch      rows of a padded batch (generation)
+height      pixels, top to bottom            patch      patches of a picture, in raster order
+width       pixels, left to right            token      tokens of a packed row, or of one picture
+vision_dim  size of a patch feature          document   conversations in a packed row
+text_dim    size of an LLM embedding         vocabulary words the LLM knows
+"""
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Pixels = Float[Tensor, "image 3 height width"]
+PatchFeatures = Float[Tensor, "image patch vision_dim"]
+VisualTokens = Float[Tensor, "image visual_token text_dim"]
+TokenIds = Int[Tensor, " token"]
+Sequence = Float[Tensor, "token text_dim"]
+Boundaries = Int[Tensor, " document_edge"]
+"""Where documents begin and end: document i holds tokens boundaries[i] to boundaries[i + 1]."""
+Scalar = Float[Tensor, ""]
+PaddedSequence = Float[Tensor, "batch token text_dim"]
+PaddedMask = Int[Tensor, "batch token"]

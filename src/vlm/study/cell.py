@@ -1,0 +1,156 @@
+"""One sentence, done: its stages trained unless they are, its benchmarks asked unless they were."""
+
+import io
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import lightning
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+
+from vlm.benchmark.base import Question
+from vlm.benchmark.evaluate import Evaluation, evaluate
+from vlm.build import (
+    build_answerer, build_benchmarks, build_data, build_image_transform, build_model, build_task,
+    build_tracker, build_trainer,
+)  # fmt: skip
+from vlm.config import PARTS, Sentence
+from vlm.run.folder import write_json
+from vlm.sentence import PlannedStage
+from vlm.study.scores import PlannedEvaluation, known_metrics, plan_evaluations
+from vlm.tracking.base import Tracker
+from vlm.tracking.provenance import provenance
+from vlm.training.manifest import describe_run
+from vlm.training.parts import describe_parts, learning_parts, load_part, save_part
+from vlm.training.resume import check_checkpoint
+
+
+class Cell:
+    """Train and evaluate one sentence, and record it.
+
+    Args:
+        sentence: Composed.
+        planned: Its outermost stage.
+        overrides: The words that it was asked with.
+    """
+
+    def __init__(self, sentence: Sentence, planned: PlannedStage, overrides: list[str]) -> None:
+        self.sentence, self.planned, self.overrides = sentence, planned, overrides
+        self.tracker: Tracker = build_tracker(sentence.config)
+        torch.set_num_threads(sentence.config.trainer.num_threads)
+
+    def run(self) -> str | None:
+        """Do what is missing; return the tracker's name of the run."""
+        config = self.sentence.config
+        name = " ".join(self.overrides) or config.name
+        run = self._start(name, config.parent, {"cell": name})
+        try:
+            for stage in self.planned.lineage():
+                self._train(stage, run)
+            evaluations = plan_evaluations(self.planned)
+            for evaluation in evaluations:
+                self._evaluate(evaluation, run)
+        except BaseException:
+            self.tracker.finish(run, succeeded=False)
+            raise
+        self.tracker.log_metrics(run, known_metrics(evaluations))
+        self.tracker.log_artifact(run, self.planned.folder.config)
+        self.tracker.log_artifact(run, self.planned.folder.manifest)
+        self.tracker.finish(run, succeeded=True)
+        return run or None
+
+    def _start(self, name: str, parent: str | None, tags: Mapping[str, str]) -> str:
+        config = self.sentence.config
+        words = {group: choice for group, choice in self.sentence.choices.items() if "@" not in group}
+        commit = {"git_commit": provenance()["git_commit"]}
+        params = words | dict(_leaves(OmegaConf.to_container(config, resolve=True, enum_to_str=True)))
+        return self.tracker.start(config.name, name, parent, {**words, **commit, **tags}, params)
+
+    def _train(self, stage: PlannedStage, cell_run: str) -> None:
+        """Train the stage, unless it is finished or somebody else finishes it first."""
+        with stage.folder.lock():
+            if stage.folder.is_finished:
+                return
+            tags = {"stage": stage.name, "folder": str(stage.folder)}
+            run = self._start(f"{stage.config.name}/{stage.name}", cell_run or None, tags)
+            try:
+                train_stage(stage, self.tracker, run)
+            except BaseException:
+                self.tracker.finish(run, succeeded=False)
+                raise
+            self.tracker.finish(run, succeeded=True)
+
+    def _evaluate(self, planned: PlannedEvaluation, run: str) -> None:
+        """Ask the benchmark, unless its scores are known; record a table with pictures either way."""
+        if planned.read() is not None:
+            return
+        config = self.planned.config
+        started = time.monotonic()
+        benchmark = build_benchmarks(config)[planned.name]
+        model = load_model(self.planned)
+        answerer = build_answerer(config, model)
+        evaluation = evaluate(benchmark, answerer, config.evaluation.batch_size, config.seed)
+        known = {"scores": evaluation.scores, "seconds": round(time.monotonic() - started, 1)}
+        write_json(planned.path, known | {"predictions": evaluation.predictions})
+        rows = _with_pictures(benchmark.questions(), evaluation, config.evaluation.table_size)
+        self.tracker.log_table(run, f"predictions/{planned.name}", rows)
+        self.tracker.log_artifact(run, planned.path)
+
+
+def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
+    """Train one stage from where it stands to its end, and write its folder.
+
+    Raises:
+        StoppedEarly: Somebody asked it to stop; its state is saved.
+        ValueError: A saved state does not fit, or the loss is not a number.
+    """
+    config, folder, started = stage.config, stage.folder, time.monotonic()
+    lightning.seed_everything(config.seed, verbose=False)
+    model = build_model(config)
+    data = build_data(config, model)
+    before = [earlier.folder.weights for earlier in stage.lineage()][:-1]
+    task = build_task(config, model, data.num_steps, before)
+    task.configure_model()
+    trainer = build_trainer(stage, data.num_steps, tracker.logger(run))
+    folder.config.write_text(OmegaConf.to_yaml(config, resolve=True))
+    resumed = folder.checkpoint if folder.checkpoint.is_file() else None
+    at = f", going on from step {check_checkpoint(resumed, task)}" if resumed else ""
+    print(f"{stage.name}: training {folder}, {data.num_steps} steps{at}\n{describe_parts(model)}", flush=True)
+    trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
+    for name, part in learning_parts(model).items():
+        save_part(part, folder.weights / f"{name}.safetensors")
+    transform = build_image_transform(config, model)
+    manifest = describe_run(model, transform, folder.weights, stage.identity)
+    loss = float(trainer.callback_metrics["train/loss"])
+    seconds = round(time.monotonic() - started, 1)
+    folder.finish(manifest | {"steps": data.num_steps, "last_loss": loss, "seconds": seconds})
+
+
+def load_model(planned: PlannedStage) -> Any:
+    """Return the finished run's model, read from its folders, ready to answer."""
+    model = build_model(planned.config)
+    model.configure_model()
+    for stage in planned.lineage():
+        for name in PARTS:
+            path = stage.folder.weights / f"{name}.safetensors"
+            if path.is_file():
+                load_part(name, model.get_submodule(name), path)
+    return model.eval()
+
+
+def _with_pictures(questions: list[Question], evaluation: Evaluation, size: int) -> list[dict[str, Any]]:
+    """Return rows of the table, spread over all kinds, each with its first picture."""
+    chosen = range(0, len(questions), max(1, len(questions) // max(1, size)))
+    return [
+        {"image": Image.open(io.BytesIO(questions[number].images[0]))} | evaluation.predictions[number]
+        for number in list(chosen)[:size]
+    ]
+
+
+def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Flatten a config: `stage.optimizer.learning_rate`, ..."""
+    if isinstance(node, dict) and node:
+        return [leaf for key, value in node.items() for leaf in _leaves(value, f"{prefix}{key}.")]
+    return [(prefix.removesuffix("."), node)]

@@ -1,0 +1,116 @@
+"""A sweep turned into a table of what differs and what came out, and a picture of it."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from vlm.run.folder import write_json
+from vlm.study.outcome import Outcome
+from vlm.study.sweep import read_cells
+
+ACCURACY = "accuracy"
+BLIND = "blind_accuracy"
+
+
+def write_report(sweep: Path, output: Path) -> str:
+    """Write `report.md`, `report.json` and `report.png`; return the table.
+
+    Args:
+        sweep: Folder of the sweep.
+        output: Folder to write in.
+
+    Raises:
+        ValueError: The sweep has no cell.
+    """
+    cells = read_cells(sweep)
+    table = "\n".join([*_table(cells), *_failures(cells)])
+    keys = ("overrides", "run_folders", "metrics", "seconds", "error")
+    write_json(
+        output / "report.json",
+        {"name": sweep.name, "cells": [{key: asdict(cell)[key] for key in keys} for cell in cells]},
+    )
+    scored = [cell for cell in cells if cell.metrics]
+    picture = []
+    if scored:
+        _plot(scored, output / "report.png")
+        picture = ["", "![accuracy by kind of question](report.png)"]
+    (output / "report.md").write_text("\n".join([f"# {sweep.name}", "", table, *picture, ""]))
+    return table
+
+
+def labels(cells: list[Outcome]) -> list[str]:
+    """Return what tells each cell from the others: the overrides that not all of them share."""
+    shared = set.intersection(*(set(cell.overrides) for cell in cells)) if len(cells) > 1 else set()
+    return [
+        " ".join(word for word in cell.overrides if word not in shared) or "default" for cell in cells
+    ]
+
+
+def _benchmarks(cells: list[Outcome]) -> list[str]:
+    names = {key.split("/")[1] for cell in cells for key in cell.metrics if key.startswith("benchmark/")}
+    return sorted(names)
+
+
+def _kinds(cells: list[Outcome], benchmark: str) -> list[str]:
+    """The metrics of a benchmark that split its accuracy."""
+    prefix = f"benchmark/{benchmark}/{ACCURACY}/"
+    return sorted({key.removeprefix(prefix) for cell in cells for key in cell.metrics if key.startswith(prefix)})
+
+
+def _table(cells: list[Outcome]) -> list[str]:
+    """Markdown: one row a cell, accuracies in per cent."""
+    columns: list[tuple[str, str]] = []
+    for benchmark in _benchmarks(cells):
+        prefix = f"benchmark/{benchmark}"
+        columns += [(benchmark, f"{prefix}/{ACCURACY}"), ("blind", f"{prefix}/{BLIND}")]
+        columns += [(kind, f"{prefix}/{ACCURACY}/{kind}") for kind in _kinds(cells, benchmark)]
+    header = ["cell", *(title for title, _ in columns), "seconds"]
+    rows = [
+        [label, *(_percent(cell.metrics.get(key)) for _, key in columns), f"{cell.seconds:.0f}"]
+        for label, cell in zip(labels(cells), cells, strict=True)
+    ]
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in [header, *rows]]
+    lines.insert(1, ["-" * width for width in widths])
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _percent(score: float | None) -> str:
+    return "-" if score is None else f"{100 * score:.1f}"
+
+
+def _failures(cells: list[Outcome]) -> list[str]:
+    lines = [f"- {' '.join(cell.overrides)} failed: {cell.error}" for cell in cells if cell.error]
+    return ["", *lines] if lines else []
+
+
+def _plot(cells: list[Outcome], path: Path) -> None:
+    """Bars of accuracy by kind for each cell; a tick across each bar is the blind control."""
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from matplotlib import pyplot  # noqa: PLC0415 (a second to import)
+
+    benchmarks = _benchmarks(cells)
+    figure, rows = pyplot.subplots(
+        len(benchmarks), 1, figsize=(8, 3.6 * len(benchmarks)), squeeze=False, layout="constrained"
+    )
+    width = 0.8 / len(cells)
+    for axes, benchmark in zip(rows[:, 0], benchmarks, strict=True):
+        kinds = ["", *(f"/{kind}" for kind in _kinds(cells, benchmark))]
+        for number, (label, cell) in enumerate(zip(labels(cells), cells, strict=True)):
+            places = [column + (number - (len(cells) - 1) / 2) * width for column in range(len(kinds))]
+            seeing, blind = (
+                [100 * cell.metrics.get(f"benchmark/{benchmark}/{name}{kind}", 0.0) for kind in kinds]
+                for name in (ACCURACY, BLIND)
+            )
+            bars = axes.bar(places, seeing, 0.92 * width, label=label)
+            axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=1)
+            control = "pictures shuffled" if number == len(cells) - 1 else None
+            axes.hlines(
+                blind, [x - width / 2 for x in places], [x + width / 2 for x in places], "black", label=control
+            )
+        axes.set_xticks(range(len(kinds)), ["all", *(kind.removeprefix("/") for kind in kinds[1:])])
+        axes.set(title=f"{benchmark}, test split", ylabel="exact match (%)", ylim=(0, 109))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(ncols=len(cells) + 1, loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)

@@ -1,0 +1,32 @@
+"""No tracker: the run folder is the only record."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vlm.tracking.base import Tracker
+
+
+class NoTracker(Tracker):
+    """Forget everything."""
+
+    def start(
+        self, experiment: str, name: str, parent: str | None, tags: Mapping[str, str], params: Mapping[str, Any]
+    ) -> str:
+        """Return an empty name."""
+        return ""
+
+    def log_metrics(self, run: str, metrics: Mapping[str, float]) -> None:
+        """Forget."""
+
+    def log_artifact(self, run: str, path: Path) -> None:
+        """Forget."""
+
+    def log_table(self, run: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Forget."""
+
+    def finish(self, run: str, succeeded: bool) -> None:
+        """Forget."""
+
+    def logger(self, run: str) -> None:
+        """Return nothing."""

@@ -1,0 +1,79 @@
+"""What a person sees while it trains: loss, tokens per second, time left."""
+
+import sys
+import time
+from typing import Any
+
+import lightning
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vlm.data.batch import PackedBatch
+
+PLAIN_EVERY_SECONDS = 15.0  # between lines where the output is no terminal
+SMOOTHING = 0.9  # of the shown rate
+
+
+class ProgressBar(lightning.Callback):
+    """Show a bar in a terminal, a line now and then elsewhere; log `throughput/tokens_per_second`.
+
+    Args:
+        title: Of the stage.
+        num_steps: Of the whole stage.
+    """
+
+    def __init__(self, title: str, num_steps: int) -> None:
+        self.title, self.num_steps = title, num_steps
+        self._tokens_per_second = 0.0
+        self._step_started = self._last_line = self._started = time.monotonic()
+        self._first_step = 0
+        self._bar: Progress | None = None
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Open the bar at the step where the run goes on."""
+        self._step_started = self._started = time.monotonic()
+        self._first_step = trainer.global_step
+        if sys.stderr.isatty():
+            columns = (
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.fields[figures]}"), TimeRemainingColumn(),
+            )  # fmt: skip
+            self._bar = Progress(*columns)
+            self._bar.add_task(self.title, total=self.num_steps, completed=self._first_step, figures="")
+            self._bar.start()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: PackedBatch,
+        batch_idx: int,
+    ) -> None:
+        """Show the step's figures."""
+        now = time.monotonic()
+        rate = len(batch.ids) / (now - self._step_started)
+        smooth = SMOOTHING if self._tokens_per_second else 0.0
+        self._tokens_per_second = smooth * self._tokens_per_second + (1 - smooth) * rate
+        self._step_started = now
+        pl_module.log("throughput/tokens_per_second", torch.tensor(self._tokens_per_second))
+        figures = f"loss {outputs['loss'].item():.3f}  {self._tokens_per_second:,.0f} tokens/s"
+        step = trainer.global_step
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=step, figures=figures)
+        elif now - self._last_line > PLAIN_EVERY_SECONDS or step == self.num_steps:
+            left = (self.num_steps - step) * (now - self._started) / max(1, step - self._first_step)
+            print(f"{self.title}  {step}/{self.num_steps}  {figures}  {left:.0f} s left", flush=True)
+            self._last_line = now
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(self, *_: Any) -> None:
+        """Close the bar."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar:
+            self._bar.stop()

@@ -1,0 +1,91 @@
+"""vlm data pack|index|shapes key=value ...
+
+  pack    a LLaVA JSON and its picture folder become WebDataset shards with indexes and a manifest
+            json=FILE images=DIR output=DIR [name=samples] [licence=unknown] [on_error=raise|skip]
+            [samples_per_shard=1000]
+  index   write the index of somebody else's tars
+            shards=GLOB
+  shapes  make the shapes world
+            output=DIR [seed=2023] [scale=1.0]
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlm.corpus.generate import WORLD_SEED
+from vlm.options import MISSING, parse_options
+
+
+@dataclass
+class Pack:
+    """`vlm data pack`."""
+
+    json: str = MISSING
+    images: str = MISSING
+    output: str = MISSING
+    name: str = "samples"
+    licence: str = "unknown"
+    on_error: str = "raise"
+    samples_per_shard: int = 1000
+
+
+@dataclass
+class Index:
+    """`vlm data index`."""
+
+    shards: str = MISSING
+
+
+@dataclass
+class Shapes:
+    """`vlm data shapes`."""
+
+    output: str = MISSING
+    seed: int = WORLD_SEED
+    scale: float = 1.0
+
+
+def run(words: Sequence[str]) -> int:
+    """Do one of them.
+
+    Raises:
+        ValueError: The first word is none of them.
+    """
+    if not words or words[0] not in _TASKS:
+        raise ValueError(f"say what: vlm data {'|'.join(_TASKS)}")
+    _TASKS[words[0]](words[1:])
+    return 0
+
+
+def _pack(words: Sequence[str]) -> None:
+    from vlm.corpus.pack import REPORT, pack  # noqa: PLC0415 (webdataset and PIL take a second)
+
+    options = parse_options(Pack, words)
+    output = Path(options.output)
+    packed = pack(
+        Path(options.json), Path(options.images), output, options.name, options.licence, options.on_error,
+        options.samples_per_shard,
+    )  # fmt: skip
+    print(f"{output}: {packed.count} samples packed")
+    if packed.skipped:
+        print(f"{output / REPORT}: {len(packed.skipped)} records skipped, with their reasons")
+
+
+def _index(words: Sequence[str]) -> None:
+    from vlm.data.index import expand_shards, write_index  # noqa: PLC0415
+
+    for shard in expand_shards("shards", parse_options(Index, words).shards):
+        print(f"{shard}: {len(write_index(shard).keys)} samples")
+
+
+def _shapes(words: Sequence[str]) -> None:
+    from vlm.corpus.shapes.world import make_world  # noqa: PLC0415
+
+    options = parse_options(Shapes, words)
+    manifest = make_world(Path(options.output), options.seed, options.scale)
+    for name, shards in manifest["shards"].items():
+        print(f"{name:<26} {sum(shard['count'] for shard in shards):>6} samples")
+
+
+_TASKS: dict[str, Callable[[Sequence[str]], None]] = {"pack": _pack, "index": _index, "shapes": _shapes}
