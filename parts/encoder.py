@@ -6,8 +6,9 @@ that no caption can be matched by its easy words alone and every fact must be in
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -21,14 +22,24 @@ from transformers import PreTrainedTokenizerBase
 from vlm.corpus.shapes.language import EMPTY, written_places
 from vlm.corpus.shapes.render import render
 from vlm.corpus.shapes.scene import (
-    COLORS, PLACES, SHAPES, SIZES, WORDS, Scene, Shape, Word, draw_scene, split_of, split_pairs,
+    COLORS,
+    PLACES,
+    SHAPES,
+    SIZES,
+    WORDS,
+    Scene,
+    Shape,
+    Word,
+    draw_scene,
+    split_of,
+    split_pairs,
 )  # fmt: skip
 
 MEAN, STD = 0.18, 0.22  # of the rendered pictures, the same for each channel
 GROUP_SIZE = 8
-# What a variation changes, and how often. Shapes are by far the hardest to see, so most differ in one.
+# What a variation changes, and how often: shapes are the hardest to see, so most differ in one.
 _SHAPE_FACTS: dict[str, tuple[Sequence, float]] = {
-    "kind": (SHAPES, 0.6), "place": (range(9), 0.2), "color": (COLORS, 0.1), "size": (SIZES, 0.1),
+    "kind": (SHAPES, 0.4), "place": (range(9), 0.2), "color": (COLORS, 0.2), "size": (SIZES, 0.2),
 }  # fmt: skip
 _WORD_FACTS: dict[str, tuple[Sequence, float]] = {"text": (WORDS, 0.5), "place": (range(9), 0.5)}
 CONTEXT_LENGTH = 32  # tokens: the longest caption, and its end
@@ -74,9 +85,9 @@ def _phrases(scene: Scene) -> list[str]:
 def to_text(images: list[Scene], tokenizer: PreTrainedTokenizerBase) -> Tensor:
     """Tokenize the captions: [image, context]."""
     texts = ["".join(f" {phrase}." for phrase in _phrases(scene)) + "</s>" for scene in images]
-    ids: Tensor = tokenizer(
-        texts, padding="max_length", max_length=CONTEXT_LENGTH, return_tensors="pt"
-    )["input_ids"]
+    ids: Tensor = tokenizer(texts, padding="max_length", max_length=CONTEXT_LENGTH, return_tensors="pt")[
+        "input_ids"
+    ]
     return ids
 
 
@@ -106,7 +117,7 @@ def train_encoder(
             clip.logit_scale.clamp_(0, np.log(100))
         average = loss.item() if step == 0 else 0.98 * average + 0.02 * loss.item()
         if step % 250 == 249 or step == num_steps - 1:
-            scores = probe(clip.visual, seed=1)
+            scores = probe(partial(last_but_one, clip.visual), seed=1)
             row = {"step": step + 1, "seconds": round(time.monotonic() - started), "loss": average, **scores}
             with log.open("a") as lines:
                 lines.write(json.dumps(row) + "\n")
@@ -114,7 +125,7 @@ def train_encoder(
     return clip.visual.eval(), average
 
 
-def probe(visual: nn.Module, seed: int, num_scenes: int = 4000) -> dict[str, float]:
+def probe(encoder: Callable[[Tensor], Tensor], seed: int, num_scenes: int = 4000) -> dict[str, float]:
     """Accuracy of linear probes on the patch features of the layer before last.
 
     The probes are fitted on train scenes and scored on validation scenes, at the places where a shape
@@ -124,7 +135,7 @@ def probe(visual: nn.Module, seed: int, num_scenes: int = 4000) -> dict[str, flo
     random = Random(seed)
     train = [draw_scene(random, "train") for _ in range(num_scenes)]
     test = [draw_scene(random, "validation") for _ in range(num_scenes // 4)]
-    x_train, x_test = (_patch_features(visual, split, random) for split in (train, test))
+    x_train, x_test = (_patch_features(encoder, split, random) for split in (train, test))
     scores = {}
     for name, values in {"color": COLORS, "kind": SHAPES, "size": SIZES, "text": WORDS}.items():
         y_train, y_test = (_targets(split, name, values) for split in (train, test))
@@ -134,11 +145,14 @@ def probe(visual: nn.Module, seed: int, num_scenes: int = 4000) -> dict[str, flo
 
 
 @torch.no_grad()
-def _patch_features(visual: nn.Module, split: list[Scene], random: Random) -> Tensor:
-    pixels = to_pixels(split, random)
+def _patch_features(encoder: Callable[[Tensor], Tensor], split: list[Scene], random: Random) -> Tensor:
+    return encoder(to_pixels(split, random))
+
+
+def last_but_one(visual: nn.Module, pixels: Tensor) -> Tensor:
+    """Patch features of the layer that the framework's encoder will read."""
     outputs = visual.forward_intermediates(pixels, indices=[-2], intermediates_only=True, output_fmt="NLC")
-    features: Tensor = outputs["image_intermediates"][0]
-    return features
+    return outputs["image_intermediates"][0]
 
 
 def _targets(split: list[Scene], name: str, values: tuple[str, ...]) -> Tensor:

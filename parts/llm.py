@@ -14,11 +14,11 @@ from pathlib import Path
 from random import Random
 
 import torch
+from corpus import conversation, documents, written_scene
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from corpus import conversation, documents, written_scene
 from vlm.corpus.shapes.language import KINDS, written_places
 from vlm.corpus.shapes.scene import Scene, draw_scene
 from vlm.data.template import RoleTemplate, Span
@@ -26,7 +26,9 @@ from vlm.data.tokens import IGNORE_ID, IMAGE_ID, tokenize
 
 POOLED_RATE = 0.5  # share of documents that show a place as one vector
 POOLED_NOISE = 0.3  # of the vector's own root mean square
-UNSUPERVISED_WEIGHT = 0.1  # of a token that is not part of an answer or caption
+UNSUPERVISED_WEIGHT = 0.02  # of a token that is not part of an answer or caption
+LOG_EVERY = 500  # steps
+EMBEDDING_STD = 0.3
 LONGEST_PHRASE = 8  # tokens
 
 
@@ -88,9 +90,7 @@ def language_loss(logits: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
     return (losses * weights).sum() / weights.sum()
 
 
-def batches(
-    tokenizer: PreTrainedTokenizerBase, random: Random, batch_size: int
-) -> Iterator[list[Document]]:
+def batches(tokenizer: PreTrainedTokenizerBase, random: Random, batch_size: int) -> Iterator[list[Document]]:
     """Yield batches of documents of about one length, in random order of length."""
     stream = documents(random)
     while True:
@@ -142,6 +142,9 @@ def train_llm(
     torch.manual_seed(seed)
     random = Random(seed)
     llm = LlamaForCausalLM(LlamaConfig(**config))
+    # Words that stand in the same places (small and large) are pulled together before anything tells
+    # them apart, and stay so: embeddings of their own, and far enough apart, keep them distinct.
+    nn.init.normal_(llm.get_input_embeddings().weight, std=EMBEDDING_STD)
     optimizer = torch.optim.AdamW(llm.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, num_steps, pct_start=0.03)
     stream = batches(tokenizer, random, batch_size)
@@ -155,7 +158,7 @@ def train_llm(
         schedule.step()
         optimizer.zero_grad()
         average = loss.item() if step == 0 else 0.99 * average + 0.01 * loss.item()
-        if step % 250 == 249 or step == num_steps - 1:
+        if step % LOG_EVERY == LOG_EVERY - 1 or step == num_steps - 1:
             llm.eval()
             scores = {
                 name: reading_accuracy(llm, tokenizer, template, 640, pooled, seed=1)

@@ -3,10 +3,10 @@
 from itertools import islice
 from random import Random
 
+from corpus import documents, written_scene
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from corpus import documents, written_scene
 from vlm.corpus.shapes.language import CAPTION_PROMPTS
 
 # A word keeps the space before it and the hyphens within it; digits and marks stand alone.

@@ -85,7 +85,9 @@ def count_steps(config: DictConfig, dataset: StepDataset) -> int:
     if config.trainer.max_steps is not None:
         steps = min(steps, config.trainer.max_steps)
     if steps < 1:
-        raise ValueError(f"stage.steps (or epochs, or trainer.max_steps) must give at least 1 step, got {steps}")
+        raise ValueError(
+            f"stage.steps (or epochs, or trainer.max_steps) must give at least 1 step, got {steps}"
+        )
     return int(steps)
 
 

@@ -15,6 +15,7 @@ from vlm.paths import config_dir
 PARTS = ("encoder", "projector", "llm")
 """In the direction that data flows."""
 
+
 class Learning(Enum):
     """How a part takes part in a stage."""
 
@@ -87,7 +88,7 @@ class Stage:
     optimizer: Optimizer = field(default_factory=Optimizer)
     mixture: dict[str, Source] | None = None
     """Set for a nested stage only; the outermost stage reads the run's `mixture`."""
-    after: Optional["Stage"] = None  # noqa: UP007, UP037 (the class does not exist yet)
+    after: Optional["Stage"] = None
     """The stage it starts from; null starts from the parts as they come."""
 
 

@@ -84,8 +84,10 @@ def _inner(config: DictConfig) -> DictConfig:
     """The sentence that asks for `stage.after` alone."""
     after = config.stage.after
     if after.mixture is None:
-        raise ValueError("stage.after.mixture is not set; say what it reads: mixture@stage.after.mixture=NAME")
-    inner = cast(DictConfig, OmegaConf.create(config, flags={"readonly": False}))
+        raise ValueError(
+            "stage.after.mixture is not set; say what it reads: mixture@stage.after.mixture=NAME"
+        )
+    inner = OmegaConf.create(config, flags={"readonly": False})
     inner.mixture = after.mixture
     stage = inner.stage.after
     stage.mixture = None

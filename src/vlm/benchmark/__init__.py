@@ -1,0 +1,1 @@
+"""Questions, scorers, and asking a model."""

@@ -1,5 +1,6 @@
 """Sources that this project makes itself, made when they are first read."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
@@ -16,16 +17,21 @@ def ensure_sources(config: DictConfig) -> None:
     Raises:
         ValueError: `made_by` names no generator.
     """
-    nodes = [*config.mixture.values(), *config.evaluation.benchmarks.values()]
-    stage = config.stage.after
-    while stage is not None:
-        nodes += (stage.mixture or {}).values()
-        stage = stage.after
-    makers = {node.get("made_by") for node in nodes} - {None}
-    if makers - {"shapes"}:
-        raise ValueError(f"made_by must be shapes or null, got {sorted(makers - {'shapes'})[0]}")
+    makers = {node.get("made_by") for node in _readers(config)} - {None}
+    for unknown in makers - {"shapes"}:
+        raise ValueError(f"made_by must be shapes or null, got {unknown}")
     if makers:
         ensure_shapes(Path(config.paths.data) / "shapes")
+
+
+def _readers(config: DictConfig) -> Iterator[DictConfig]:
+    """Yield everything in the sentence that reads shards."""
+    yield from config.mixture.values()
+    yield from config.evaluation.benchmarks.values()
+    stage = config.stage.after
+    while stage is not None:
+        yield from (stage.mixture or {}).values()
+        stage = stage.after
 
 
 def ensure_shapes(folder: Path) -> None:

@@ -116,7 +116,11 @@ def _check_conversation(content: dict[str, Any]) -> None:
         raise ValueError("it must be an object with a list of conversations")
     for place, turn in enumerate(content["conversations"]):
         speaker = SPEAKERS[place % 2]
-        if not isinstance(turn, dict) or turn.get("from") != speaker or not isinstance(turn.get("value"), str):
+        if (
+            not isinstance(turn, dict)
+            or turn.get("from") != speaker
+            or not isinstance(turn.get("value"), str)
+        ):
             raise ValueError(f"conversations[{place}] must be {{from: {speaker}, value: TEXT}}")
     if not content["conversations"] or len(content["conversations"]) % 2:
         raise ValueError("conversations must be pairs of a human's and gpt's turn")

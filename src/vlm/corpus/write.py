@@ -5,7 +5,6 @@ there when every shard, index and the manifest are complete.
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -75,7 +74,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         partial.chmod(0o755)
         if target.exists():
             target.rmdir()
-        os.replace(partial, target)
+        partial.replace(target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -6,9 +6,8 @@ It is written when shards are packed, or by `vlm data index` for somebody else's
 
 import hashlib
 import json
-import os
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from glob import glob
 from pathlib import Path
@@ -31,7 +30,7 @@ class Index:
     size: int
     sha256: str
     keys: list[str]
-    members: list[dict[str, tuple[int, int]]]
+    members: list[dict[str, Sequence[int]]]
 
 
 def index_path(shard: Path) -> Path:
@@ -45,7 +44,7 @@ def write_index(shard: Path) -> Index:
     Raises:
         ValueError: The file is not a whole tar, or holds no sample.
     """
-    samples: dict[str, dict[str, tuple[int, int]]] = {}
+    samples: dict[str, dict[str, Sequence[int]]] = {}
     try:
         with tarfile.open(shard, "r:") as tar:
             for member in tar:
@@ -65,7 +64,7 @@ def write_index(shard: Path) -> Index:
     index = Index(size, sha256, list(samples), list(samples.values()))
     temporary = index_path(shard).with_suffix(".partial")
     temporary.write_text(json.dumps(asdict(index)))
-    os.replace(temporary, index_path(shard))
+    temporary.replace(index_path(shard))
     return index
 
 
@@ -90,6 +89,7 @@ def expand_shards(name: str, shards: str | Iterable[str]) -> list[Path]:
 
     Args:
         name: Config key, for the message.
+        shards: A glob, or several.
 
     Raises:
         ValueError: A glob matches nothing.
@@ -99,7 +99,9 @@ def expand_shards(name: str, shards: str | Iterable[str]) -> list[Path]:
     for pattern in patterns:
         matches = sorted(path for path in glob(pattern) if path.endswith(".tar"))
         if not matches:
-            raise ValueError(f"{name}={pattern} matches no .tar file; give shards, or make them: vlm data pack")
+            raise ValueError(
+                f"{name}={pattern} matches no .tar file; give shards, or make them: vlm data pack"
+            )
         found += map(Path, matches)
     return found
 

@@ -47,7 +47,9 @@ class OpenCLIPEncoder(Encoder):
             raise ValueError(f"encoder.weights must be pretrained or random, got {weights}")
         folder = checkpoint_path(checkpoint)
         if folder is None or not (folder / CONFIG_FILE).is_file():
-            raise ValueError(f"encoder.checkpoint={checkpoint} is no folder with {CONFIG_FILE}; give its path")
+            raise ValueError(
+                f"encoder.checkpoint={checkpoint} is no folder with {CONFIG_FILE}; give its path"
+            )
         self._folder, self._weights = folder, weights
         self._config: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text())["model_cfg"]
         num_layers = self._vision["layers"]

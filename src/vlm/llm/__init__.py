@@ -1,0 +1,1 @@
+"""Ids to embeddings, sequences to hidden states."""

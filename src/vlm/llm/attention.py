@@ -4,6 +4,7 @@ Registered once through transformers' `AttentionInterface`, so every causal LM o
 On CUDA it is torch's own kernel; on the CPU one causal scaled-dot-product call for each document.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ def varlen_attention(
             scale=scaling,
             enable_gqa=key.shape[1] != query.shape[1],
         )
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
+        for start, stop in pairwise(edges)
     ]
     return torch.cat(documents, dim=2).transpose(1, 2), None
 
@@ -67,10 +68,11 @@ def _on_cuda(query: Tensor, key: Tensor, value: Tensor, boundaries: Tensor, scal
     if repeats > 1:
         key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
     longest = int((boundaries[1:] - boundaries[:-1]).max())
-    packed = [tensor.squeeze(0).transpose(0, 1).contiguous() for tensor in (query, key, value)]
-    attended: Tensor = varlen_attn(
-        *packed, boundaries, boundaries, longest, longest, scale=scaling, window_size=(-1, 0)
+    query, key, value = (tensor.squeeze(0).transpose(0, 1).contiguous() for tensor in (query, key, value))
+    attended = varlen_attn(
+        query, key, value, boundaries, boundaries, longest, longest, scale=scaling, window_size=(-1, 0)
     )
+    assert isinstance(attended, Tensor)
     return attended.unsqueeze(0)
 
 

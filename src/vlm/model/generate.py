@@ -39,10 +39,10 @@ def answer(
     lengths = [len(row) for row in rows]
     packed = torch.cat(rows).to(model.device)
     stacked = stack_pixels(pixels, image_transform.size).to(model.device)
-    sequences = model.embed(packed, stacked).split(lengths)
-    # Left padding: flip, pad on the right, flip back.
-    padded = pad_sequence([row.flip(0) for row in sequences], batch_first=True).flip(1)
-    mask = pad_sequence([torch.ones(length, dtype=torch.long) for length in lengths], batch_first=True).flip(1)
-    new_ids = model.llm.generate(padded, mask.to(model.device), max_new_tokens)
+    sequences = torch.split(model.embed(packed, stacked), lengths)
+    padded = pad_sequence(list(sequences), batch_first=True, padding_side="left")
+    ones = [torch.ones(length, dtype=torch.long, device=model.device) for length in lengths]
+    mask = pad_sequence(ones, batch_first=True, padding_side="left")
+    new_ids = model.llm.generate(padded, mask, max_new_tokens)
     texts: list[str] = model.llm.tokenizer.batch_decode(new_ids, skip_special_tokens=True)
     return [text.strip() for text in texts]

@@ -37,7 +37,10 @@ class VisionLanguageModel(lightning.LightningModule):
 
     def embed(self, ids: TokenIds, pixels: Pixels) -> Sequence:
         """Return the words' embeddings, with the pictures' visual tokens at every `IMAGE_ID`."""
-        visual = self.projector(self.encoder(pixels))
+        # A batch of text alone still runs encoder and projector, on one blank picture whose tokens are
+        # dropped: on several devices every rank must do the same work, or their collectives hang.
+        seen = pixels if len(pixels) else pixels.new_zeros(1, *pixels.shape[1:])
+        visual = self.projector(self.encoder(seen))[: len(pixels)]
         # The sentinel has no row in the vocabulary; what is looked up for it is overwritten.
         embedded = self.llm.embed(ids.masked_fill(ids == IMAGE_ID, 0))
         return splice(embedded, visual, ids)

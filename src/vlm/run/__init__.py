@@ -1,0 +1,1 @@
+"""What makes a run findable and self-describing."""

@@ -1,14 +1,13 @@
 """A run's folder: `runs/<stage>-<fingerprint>/`, the same on every rank and every day.
 
-    config.yaml                the composed sentence of this stage
-    manifest.json              what came out, written last: a folder that has it is finished
-    weights/<part>.safetensors what learned
-    checkpoint.ckpt            the trainer's state, while unfinished
-    evaluations/               scores and predictions
+config.yaml                the composed sentence of this stage
+manifest.json              what came out, written last: a folder that has it is finished
+weights/<part>.safetensors what learned
+checkpoint.ckpt            the trainer's state, while unfinished
+evaluations/               scores and predictions
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -59,4 +58,4 @@ def write_json(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     temporary.write_text(json.dumps(value, indent=2) + "\n")
-    os.replace(temporary, path)
+    temporary.replace(path)

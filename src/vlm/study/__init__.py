@@ -1,0 +1,1 @@
+"""Sweeps, cells, reports."""

@@ -13,10 +13,17 @@ from PIL import Image
 from vlm.benchmark.base import Question
 from vlm.benchmark.evaluate import Evaluation, evaluate
 from vlm.build import (
-    build_answerer, build_benchmarks, build_data, build_image_transform, build_model, build_task,
-    build_tracker, build_trainer,
+    build_answerer,
+    build_benchmarks,
+    build_data,
+    build_image_transform,
+    build_model,
+    build_task,
+    build_tracker,
+    build_trainer,
 )  # fmt: skip
 from vlm.config import PARTS, Sentence
+from vlm.quiet import quiet_libraries
 from vlm.run.folder import write_json
 from vlm.sentence import PlannedStage
 from vlm.study.scores import PlannedEvaluation, known_metrics, plan_evaluations
@@ -37,6 +44,7 @@ class Cell:
     """
 
     def __init__(self, sentence: Sentence, planned: PlannedStage, overrides: list[str]) -> None:
+        quiet_libraries()
         self.sentence, self.planned, self.overrides = sentence, planned, overrides
         self.tracker: Tracker = build_tracker(sentence.config)
         torch.set_num_threads(sentence.config.trainer.num_threads)

@@ -41,9 +41,7 @@ def write_report(sweep: Path, output: Path) -> str:
 def labels(cells: list[Outcome]) -> list[str]:
     """Return what tells each cell from the others: the overrides that not all of them share."""
     shared = set.intersection(*(set(cell.overrides) for cell in cells)) if len(cells) > 1 else set()
-    return [
-        " ".join(word for word in cell.overrides if word not in shared) or "default" for cell in cells
-    ]
+    return [" ".join(word for word in cell.overrides if word not in shared) or "default" for cell in cells]
 
 
 def _benchmarks(cells: list[Outcome]) -> list[str]:
@@ -54,7 +52,9 @@ def _benchmarks(cells: list[Outcome]) -> list[str]:
 def _kinds(cells: list[Outcome], benchmark: str) -> list[str]:
     """The metrics of a benchmark that split its accuracy."""
     prefix = f"benchmark/{benchmark}/{ACCURACY}/"
-    return sorted({key.removeprefix(prefix) for cell in cells for key in cell.metrics if key.startswith(prefix)})
+    return sorted(
+        {key.removeprefix(prefix) for cell in cells for key in cell.metrics if key.startswith(prefix)}
+    )
 
 
 def _table(cells: list[Outcome]) -> list[str]:
@@ -106,7 +106,11 @@ def _plot(cells: list[Outcome], path: Path) -> None:
             axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=1)
             control = "pictures shuffled" if number == len(cells) - 1 else None
             axes.hlines(
-                blind, [x - width / 2 for x in places], [x + width / 2 for x in places], "black", label=control
+                blind,
+                [x - width / 2 for x in places],
+                [x + width / 2 for x in places],
+                "black",
+                label=control,
             )
         axes.set_xticks(range(len(kinds)), ["all", *(kind.removeprefix("/") for kind in kinds[1:])])
         axes.set(title=f"{benchmark}, test split", ylabel="exact match (%)", ylim=(0, 109))

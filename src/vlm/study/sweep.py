@@ -33,7 +33,9 @@ def sweep(overrides: Sequence[str]) -> int:
     A sweep that is run again reuses what is finished and goes on with the rest.
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    fixed = [word for word, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
+    fixed = [
+        word for word, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()
+    ]
     sentence = compose_sentence(fixed)
     folder = Path(sentence.config.paths.runs) / "sweeps" / sentence.config.name
     _open(folder, sentence)
@@ -51,7 +53,9 @@ def run_cell(config: DictConfig) -> None:
     parent = json.loads((cell.parent / SWEEP).read_text())["parent"]
     words = [*overrides, f"cell='{cell}'", f"parent={parent or 'null'}"]
     print(f"cell {cell.name}: {' '.join(overrides)}", flush=True)
-    finished = subprocess.run([sys.executable, "-m", "vlm", "train", *words], stderr=subprocess.PIPE, text=True)
+    finished = subprocess.run(
+        [sys.executable, "-m", "vlm", "train", *words], stderr=subprocess.PIPE, text=True
+    )
     sys.stderr.write(finished.stderr)
     if finished.returncode == INTERRUPTED:
         raise KeyboardInterrupt

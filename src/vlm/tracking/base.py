@@ -13,7 +13,12 @@ class Tracker(ABC):
 
     @abstractmethod
     def start(
-        self, experiment: str, name: str, parent: str | None, tags: Mapping[str, str], params: Mapping[str, Any]
+        self,
+        experiment: str,
+        name: str,
+        parent: str | None,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
     ) -> str:
         """Open a run, as a child of `parent` if there is one."""
 

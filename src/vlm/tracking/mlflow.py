@@ -39,11 +39,18 @@ class MLflowTracker(Tracker):
         self.client = MlflowClient(uri)
 
     def start(
-        self, experiment: str, name: str, parent: str | None, tags: Mapping[str, str], params: Mapping[str, Any]
+        self,
+        experiment: str,
+        name: str,
+        parent: str | None,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
     ) -> str:
         """Open a run."""
         parent_tag = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
-        run = self.client.create_run(self._experiment_id(experiment), run_name=name, tags={**tags, **parent_tag})
+        run = self.client.create_run(
+            self._experiment_id(experiment), run_name=name, tags={**tags, **parent_tag}
+        )
         run_id = str(run.info.run_id)
         entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items()]
         for first in range(0, len(entries), 100):  # MLflow takes a hundred at once

@@ -11,7 +11,12 @@ class NoTracker(Tracker):
     """Forget everything."""
 
     def start(
-        self, experiment: str, name: str, parent: str | None, tags: Mapping[str, str], params: Mapping[str, Any]
+        self,
+        experiment: str,
+        name: str,
+        parent: str | None,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
     ) -> str:
         """Return an empty name."""
         return ""

@@ -32,7 +32,9 @@ def learning_parts(model: VisionLanguageModel) -> dict[str, nn.Module]:
     """Return the parts that learn, by name."""
     parts = {name: model.get_submodule(name) for name in PARTS}
     return {
-        name: part for name, part in parts.items() if any(weight.requires_grad for weight in part.parameters())
+        name: part
+        for name, part in parts.items()
+        if any(weight.requires_grad for weight in part.parameters())
     }
 
 
@@ -63,7 +65,9 @@ def load_part(name: str, part: nn.Module, path: Path) -> None:
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path} cannot be read ({error}); delete its run folder to train it again") from error
+        raise ValueError(
+            f"{path} cannot be read ({error}); delete its run folder to train it again"
+        ) from error
     weights = dict(part.named_parameters())
     differing = sorted(set(tensors) ^ set(weights)) or [
         f"{key} {tuple(tensors[key].shape)} for {tuple(weights[key].shape)}"

@@ -1,6 +1,5 @@
 """Checkpoints to go on from: at intervals, and when somebody asks the run to stop."""
 
-import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -65,7 +64,7 @@ class Resumable(lightning.Callback):
     def _save(self, trainer: lightning.Trainer) -> None:
         temporary = self.path.with_suffix(".partial")
         trainer.save_checkpoint(temporary)
-        os.replace(temporary, self.path)
+        temporary.replace(self.path)
 
 
 def check_checkpoint(path: Path, task: lightning.LightningModule) -> int:

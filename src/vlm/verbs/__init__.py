@@ -1,0 +1,1 @@
+"""One short file a verb: compose, build, call, say what happened."""

@@ -1,12 +1,14 @@
-"""vlm data pack|index|shapes key=value ...
+"""vlm data: make and look after data.
 
-  pack    a LLaVA JSON and its picture folder become WebDataset shards with indexes and a manifest
-            json=FILE images=DIR output=DIR [name=samples] [licence=unknown] [on_error=raise|skip]
-            [samples_per_shard=1000]
-  index   write the index of somebody else's tars
-            shards=GLOB
-  shapes  make the shapes world
-            output=DIR [seed=2023] [scale=1.0]
+  vlm data pack|index|shapes key=value ...
+
+pack    a LLaVA JSON and its picture folder become WebDataset shards with indexes and a manifest
+          json=FILE images=DIR output=DIR [name=samples] [licence=unknown] [on_error=raise|skip]
+          [samples_per_shard=1000]
+index   write the index of somebody else's tars
+          shards=GLOB
+shapes  make the shapes world
+          output=DIR [seed=2023] [scale=1.0]
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
-"""vlm report name=SWEEP [runs=runs] [output=reports/SWEEP]
+"""vlm report: turn a sweep into report.md, report.json and report.png.
 
-Turn a sweep into report.md, report.json and report.png.
+vlm report name=SWEEP [runs=runs] [output=reports/SWEEP]
 """
 
 from collections.abc import Sequence

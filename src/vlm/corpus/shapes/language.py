@@ -46,6 +46,8 @@ def ask(kind: str, scene: Scene, random: Random) -> Question | None:
 
     Args:
         kind: One of `KINDS`.
+        scene: What it is about.
+        random: Draws it; moved on.
     """
     candidates = list(_ASK[kind](scene, random))
     if not candidates:

@@ -15,6 +15,7 @@ INK = {
     "red": (220, 40, 40), "green": (40, 170, 60), "blue": (50, 80, 230), "yellow": (240, 220, 50),
     "orange": (245, 140, 30), "purple": (150, 50, 190), "cyan": (60, 210, 220), "white": (240, 240, 240),
 }  # fmt: skip
+PLACE_JITTER = 2.0  # pixels, each way
 COLOR_JITTER = 14  # of 255
 NOISE = 6.0  # standard deviation, of 255
 
@@ -35,9 +36,9 @@ def render(scene: Scene, random: Random) -> Image.Image:
 
 
 def _center(place: int, margin: float, random: Random) -> Point:
-    """A point of the place that keeps `margin` pixels from its border, in supersampled pixels."""
+    """A point near the place's center, `margin` pixels from its border, in supersampled pixels."""
     row, column = divmod(place, 3)
-    slack = PLACE_SIZE / 2 - margin
+    slack = min(PLACE_JITTER, PLACE_SIZE / 2 - margin)
     x = (column + 0.5) * PLACE_SIZE + random.uniform(-slack, slack)
     y = (row + 0.5) * PLACE_SIZE + random.uniform(-slack, slack)
     return x * SUPERSAMPLING, y * SUPERSAMPLING

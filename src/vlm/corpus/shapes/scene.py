@@ -70,7 +70,7 @@ class Scene:
     @property
     def things(self) -> tuple[Shape | Word, ...]:
         """Shapes and word, in raster order."""
-        things = (*self.shapes, *([self.word] if self.word else []))
+        things: list[Shape | Word] = [*self.shapes, *([self.word] if self.word else [])]
         return tuple(sorted(things, key=lambda thing: thing.place))
 
 

@@ -25,8 +25,8 @@ LICENCE = "CC0-1.0"
 SAMPLES_PER_SHARD = 1000
 NUM_TURNS = 3
 TRAIN_SIZES = {
-    "caption": 8000, "attribute": 6000, "count": 3000, "relation": 4000, "exist": 3000, "ocr": 2000,
-    "conversation": 2000,
+    "caption": 6000, "attribute": 5000, "count": 2500, "relation": 3500, "exist": 2500, "ocr": 2000,
+    "conversation": 1500,
 }  # fmt: skip
 """Samples of each source; a sample of questions has up to `NUM_TURNS` of them."""
 VALIDATION_SHARE = 0.02  # of the train sizes
@@ -79,9 +79,9 @@ def _records(
         if not texts:
             continue
         file = io.BytesIO()
-        render(scene, random).save(file, "PNG", compress_level=1)
+        render(scene, random).save(file, "JPEG", quality=95, subsampling=0)
         key = f"{source}-{number:06d}"
-        yield Record(key, _content(key, texts), {"png": file.getvalue()})
+        yield Record(key, _content(key, texts), {"jpg": file.getvalue()})
         number += 1
 
 
@@ -90,7 +90,7 @@ def _content(key: str, texts: list[str]) -> Content:
     speakers = ("human", "gpt")
     turns = [{"from": speakers[place % 2], "value": text} for place, text in enumerate(texts)]
     turns[0]["value"] = f"{IMAGE_PLACEHOLDER}\n{turns[0]['value']}"
-    return {"id": key, "image": f"{key}.png", "conversations": turns}
+    return {"id": key, "image": f"{key}.jpg", "conversations": turns}
 
 
 def _caption(scene: Scene, random: Random) -> list[str]:

@@ -1,0 +1,47 @@
+"""Every encoder keeps the contract; a new YAML is tested without an edit here."""
+
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from tests.conftest import Compose
+from vlm.encoder.base import Encoder
+from vlm.paths import config_dir
+
+CHOICES = sorted(path.stem for path in (config_dir() / "encoder").glob("*.yaml"))
+
+
+@pytest.fixture(params=CHOICES)
+def encoder(request: pytest.FixtureRequest, compose: Compose) -> Encoder:
+    built: Encoder = instantiate(compose(f"encoder={request.param}").encoder, _convert_="all")
+    return built
+
+
+def test_sizes_are_known_before_it_is_built_and_true_after(encoder: Encoder) -> None:
+    rows, columns = encoder.grid
+    assert not list(encoder.parameters())
+    encoder.configure_model()
+    pixels = torch.randn(2, 3, encoder.image_size, encoder.image_size)
+    assert encoder(pixels).shape == (2, rows * columns, encoder.vision_dim)
+
+
+def test_gradients_reach_the_pixels_and_every_weight(encoder: Encoder) -> None:
+    encoder.configure_model()
+    pixels = torch.randn(2, 3, encoder.image_size, encoder.image_size, requires_grad=True)
+    encoder(pixels).square().sum().backward()
+    assert pixels.grad is not None
+    assert pixels.grad.abs().sum() > 0
+    missing = [name for name, weight in encoder.named_parameters() if weight.grad is None]
+    assert not missing
+
+
+def test_building_twice_changes_nothing(encoder: Encoder) -> None:
+    encoder.configure_model()
+    before = [weight.clone() for weight in encoder.parameters()]
+    encoder.configure_model()
+    assert all(torch.equal(a, b) for a, b in zip(before, encoder.parameters(), strict=True))
+
+
+def test_it_states_how_it_learned_to_see(encoder: Encoder) -> None:
+    assert len(encoder.mean) == len(encoder.std) == 3
+    assert encoder.licence

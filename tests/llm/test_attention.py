@@ -1,0 +1,40 @@
+"""Varlen attention by hand."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from vlm.llm.attention import varlen_attention
+
+
+def by_hand(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, edges: list[int]) -> torch.Tensor:
+    """One softmax for each token over the tokens before it in its document."""
+    heads, groups = query.shape[1], query.shape[1] // key.shape[1]
+    out = torch.zeros(1, query.shape[2], heads, query.shape[3])
+    for head in range(heads):
+        for start, stop in pairwise(edges):
+            for place in range(start, stop):
+                scores = (
+                    key[0, head // groups, start : place + 1] @ query[0, head, place] / query.shape[3] ** 0.5
+                )
+                out[0, place, head] = scores.softmax(0) @ value[0, head // groups, start : place + 1]
+    return out
+
+
+@pytest.mark.parametrize("key_heads", [1, 2, 4])
+def test_it_is_causal_attention_within_documents(key_heads: int) -> None:
+    query = torch.randn(1, 4, 9, 8)
+    key, value = torch.randn(2, 1, key_heads, 9, 8)
+    edges = [0, 3, 4, 9]
+    boundaries = torch.tensor(edges, dtype=torch.int32)
+    ours, _ = varlen_attention(torch.nn.Identity(), query, key, value, None, boundaries=boundaries)
+    assert torch.allclose(ours, by_hand(query, key, value, edges), atol=1e-5)
+
+
+def test_a_mask_is_refused() -> None:
+    tensor = torch.randn(1, 1, 2, 4)
+    with pytest.raises(ValueError, match="neither a mask nor dropout"):
+        varlen_attention(
+            torch.nn.Identity(), tensor, tensor, tensor, None, boundaries=torch.tensor([0, 2]), dropout=0.1
+        )

@@ -1,0 +1,102 @@
+"""The command line: quick, and plain about what went wrong."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vlm.cli import help_text, main
+from vlm.config import compose_sentence
+
+HEAVY = ("torch", "transformers", "lightning", "mlflow", "numpy", "matplotlib")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["train", "--cfg", "job"]])
+def test_nothing_heavy_is_imported_before_it_is_needed(words: list[str]) -> None:
+    code = (
+        "import sys; from vlm.cli import main; status = main(sys.argv[1:]); "
+        f"loaded = [name for name in {HEAVY} if name in sys.modules]; "
+        "sys.exit(status or (loaded and str(loaded)) or 0)"
+    )
+    asked = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+
+
+def test_help_lists_every_group_and_its_choices() -> None:
+    text = help_text("train")
+    for word in ("encoder=", "projector=", "linear  mlp2", "experiment=", "demo"):
+        assert word in text
+
+
+def test_cfg_job_prints_the_sentence_and_runs_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "projector=linear", "--cfg", "job"]) == 0
+    assert "depth: 1" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["train", "stage.optimizer.learning_rte=1"], ["learning_rte", "stage.optimizer"]),
+        (["train", "stage.optimizer.learning_rate=fast"], ["learning_rate", "fast", "Float"]),
+        (["train", "mixture.ocr.wieght=0.3"], ["wieght", "mixture.ocr"]),
+        (["train", "projector=foo"], ["projector/foo", "linear", "mlp2"]),
+        (["train", "stage.image_mode=squash"], ["image_mode", "squash", "crop"]),
+        (["train", "mixture=folder"], ["mixture.samples.shards"]),
+        (
+            ["train", "mixture=folder", "mixture.samples.shards=nowhere/*.tar"],
+            ["nowhere/*.tar", "vlm data pack"],
+        ),
+        (["train", "mixture.ocr.weight=-1"], ["mixture.ocr.weight", "-1"]),
+        (["train", "-m", "projector=linear,foo"], ["projector/foo"]),
+        (["train", "stage.learns.encoder=fully"], ["stage.learns", "fully"]),
+        (["data", "pack", "jason=x"], ["jason", "json"]),
+        (["data", "pack", "json=x"], ["images="]),
+        (["data", "index", "shards=nowhere/*.tar"], ["nowhere/*.tar"]),
+        (["data", "wash"], ["pack", "index"]),
+        (["report", "name=nobody"], ["nobody", "sweep"]),
+        (["trian"], ["trian", "train"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(
+    words: list[str],
+    named: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data_folder: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = [f"paths.data={data_folder}", "tracking=none"] if words[0] == "train" else []
+    assert main([*words, *given]) != 0
+    printed = capsys.readouterr().err.strip()
+    assert printed.startswith("vlm: error: ")
+    assert len(printed.splitlines()) == 1
+    for word in named:
+        assert word in printed
+    runs = tmp_path / "runs"
+    left = {path.name for path in runs.rglob("*") if path.is_file()}
+    assert left <= {"sweep.json", "multirun.yaml"}
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlm.verbs.train.run", lambda words: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["train"])
+
+
+@pytest.mark.slow
+def test_help_and_cfg_are_quick() -> None:
+    for words, limit in ((["--help"], 0.5), (["train", "--cfg", "job"], 2.0)):
+        started = time.monotonic()
+        subprocess.run([sys.executable, "-m", "vlm", *words], capture_output=True, check=True)
+        assert time.monotonic() - started < limit
+
+
+def test_choices_are_recorded_with_the_sentence() -> None:
+    assert compose_sentence(["projector=linear"]).choices["projector"] == "linear"

@@ -1,0 +1,95 @@
+"""Every choice composes, binds to its class, and is reachable by its word."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from vlm.config import compose_sentence
+from vlm.paths import config_dir
+
+GROUPS = sorted(path.name for path in config_dir().iterdir() if path.is_dir())
+CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((config_dir() / group).glob("*.yaml"))]
+SENTENCE_GROUPS = sorted(set(GROUPS) - {"template", "benchmark"})
+GIVEN_BY_BUILD = {"vision_dim": 1, "text_dim": 1}
+
+
+def targets(node: object) -> list[DictConfig]:
+    """Every node of a config that names a class."""
+    if not isinstance(node, DictConfig) or node._is_none():
+        return []
+    inner = [found for key in node for found in targets(node._get_node(key))]
+    return ([node] if node.get("_target_") else []) + inner
+
+
+@pytest.mark.parametrize(("group", "choice"), [pair for pair in CHOICES if pair[0] in SENTENCE_GROUPS])
+def test_every_choice_composes_and_binds_to_its_class(group: str, choice: str) -> None:
+    shards = ["mixture.samples.shards=x.tar"] if choice == "folder" else []
+    config = compose_sentence([f"{group}={choice}", *shards]).config
+    OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    for node in targets(config):
+        keys = set(node) - {"_target_", "made_by"}
+        signature = inspect.signature(get_object(node._target_))
+        given = {name: size for name, size in GIVEN_BY_BUILD.items() if name in signature.parameters}
+        signature.bind(**dict.fromkeys(keys, None), **given)
+
+
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "template"])
+def test_every_template_binds_to_its_class(choice: str) -> None:
+    config = compose_sentence([f"+template@stage.template={choice}", "stage.after=null"]).config
+    node = config.stage.template
+    inspect.signature(get_object(node._target_)).bind(**dict.fromkeys(set(node) - {"_target_"}, None))
+
+
+def test_no_words_give_the_embedded_default() -> None:
+    choices = compose_sentence([]).choices
+    expected = {"encoder": "tiny_clip", "projector": "mlp2", "llm": "tiny_llama", "stage": "instruct"}
+    assert expected.items() <= choices.items()
+    assert choices["mixture"] == "instruct_default"
+
+
+def test_the_mixture_follows_the_stage_unless_it_is_named() -> None:
+    assert set(compose_sentence(["stage=align"]).config.mixture) == {"caption"}
+    named = compose_sentence(["stage=align", "mixture=shapes_questions"]).config
+    assert "ocr" in named.mixture
+
+
+def test_a_stage_holds_the_stage_before_and_can_swap_change_or_drop_it() -> None:
+    assert compose_sentence([]).config.stage.after.name == "align"
+    assert set(compose_sentence([]).config.stage.after.mixture) == {"caption"}
+    changed = compose_sentence(["stage.after.optimizer.weight_decay=0.1"]).config
+    assert changed.stage.after.optimizer.weight_decay == 0.1
+    assert changed.stage.optimizer.weight_decay == 0.0
+    assert compose_sentence(["stage.after=null"]).config.stage.after is None
+    deeper = compose_sentence(["stage@stage.after=instruct"]).config
+    assert deeper.stage.after.after.name == "align"
+
+
+def test_one_override_reweights_or_removes_a_source() -> None:
+    config = compose_sentence(["mixture.ocr.weight=0.3", "~mixture.count"]).config
+    assert config.mixture.ocr.weight == 0.3
+    assert "count" not in config.mixture
+
+
+def test_an_experiment_beats_the_default_and_a_word_beats_the_experiment() -> None:
+    assert compose_sentence(["experiment=demo"]).config.name == "demo"
+    assert compose_sentence(["experiment=demo", "name=mine"]).config.name == "mine"
+
+
+def test_an_experiment_with_axes_says_so() -> None:
+    assert compose_sentence(["experiment=demo"]).states_axes
+    assert not compose_sentence([]).states_axes
+
+
+def test_the_config_cannot_be_changed_after_composing() -> None:
+    config = compose_sentence([]).config
+    with pytest.raises(Exception, match="read-only"):
+        config.seed = 2
+
+
+def test_the_experiment_group_is_the_experiments_folder() -> None:
+    link = config_dir() / "experiment"
+    assert link.is_symlink()
+    assert link.resolve() == Path(__file__).resolve().parents[1] / "experiments"
