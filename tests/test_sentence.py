@@ -1,0 +1,77 @@
+"""A fingerprint changes with everything that can change the weights, and with nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Compose
+from vlm.sentence import read_sentence
+
+SAME = [
+    "name=other",
+    "tracking=mlflow",
+    "trainer.num_workers=2",
+    "trainer.log_every=1",
+    "trainer.checkpoint_every=7",
+    "mixture.ocr.licence=MIT",
+    "encoder.licence=other",
+    "evaluation=none",
+]
+DIFFERENT = [
+    "seed=2",
+    "projector=linear",
+    "encoder.layer=-1",
+    "encoder.weights=random",
+    "stage.optimizer.learning_rate=0.1",
+    "stage.batch_size=5",
+    "stage.image_mode=crop",
+    "stage.learns.llm=frozen",
+    "stage.after.optimizer.learning_rate=0.1",
+    "stage.after=null",
+    "+template@stage.template=v1",
+    "llm.template.user=HUMAN",
+    "mixture.ocr.weight=0.3",
+    "~mixture.ocr",
+    "trainer.precision=bf16-mixed",
+    "trainer.max_steps=5",
+]
+
+
+def name(compose: Compose, *overrides: str) -> str:
+    return read_sentence(compose(*overrides)).folder.path.name
+
+
+@pytest.mark.parametrize("override", SAME)
+def test_what_cannot_change_weights_keeps_the_folder(override: str, compose: Compose) -> None:
+    assert name(compose, override) == name(compose)
+
+
+@pytest.mark.parametrize("override", DIFFERENT)
+def test_what_can_change_weights_changes_the_folder(override: str, compose: Compose) -> None:
+    assert name(compose, override) != name(compose)
+
+
+def test_a_stage_is_the_same_alone_and_as_somebodys_after(compose: Compose) -> None:
+    [align, _] = read_sentence(compose()).lineage()
+    assert align.folder.path == read_sentence(compose("stage=align", "stage.batch_size=32")).folder.path
+
+
+def test_stages_come_innermost_first(compose: Compose) -> None:
+    deep = read_sentence(compose("stage@stage.after=instruct"))
+    assert [stage.name for stage in deep.lineage()] == ["align", "instruct", "instruct"]
+    assert [stage.config.stage.name for stage in deep.lineage()] == ["align", "instruct", "instruct"]
+
+
+def test_the_data_counts_and_its_folder_does_not(compose: Compose, tmp_path: Path, data_folder: Path) -> None:
+    from vlm.corpus.shapes.world import make_world
+
+    make_world(tmp_path / "moved/shapes", seed=7, scale=0.02)
+    assert name(compose, f"paths.data={tmp_path}/moved") == name(compose)
+    make_world(tmp_path / "other/shapes", seed=8, scale=0.02)
+    assert name(compose, f"paths.data={tmp_path}/other") != name(compose)
+
+
+def test_a_nested_stage_without_data_is_named(compose: Compose) -> None:
+    config = compose("stage@stage.after=align", "stage.after.mixture=null")
+    with pytest.raises(ValueError, match=r"stage.after.mixture is not set"):
+        read_sentence(config)

@@ -1,0 +1,151 @@
+"""Whole stages: what changes, what does not, and going on after a stop."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import lightning
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vlm.cli import main
+from vlm.training.parts import learning_parts
+from vlm.training.resume import check_checkpoint
+from vlm.training.task import Task
+
+Train = Callable[..., int]
+
+
+@pytest.fixture
+def train(words: list[str]) -> Train:
+    return lambda *overrides: main(["train", *words, "evaluation=none", *overrides])
+
+
+def folder(runs: Path, stage: str) -> Path:
+    [found] = runs.glob(f"{stage}-*")
+    return found
+
+
+def test_frozen_parts_stay_and_learning_parts_all_change(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[dict[str, torch.Tensor]]] = {}
+
+    def remember(self: Task) -> None:
+        weights = {name: weight.detach().clone() for name, weight in self.model.named_parameters()}
+        seen.setdefault(",".join(learning_parts(self.model)), []).append(weights)
+
+    monkeypatch.setattr(Task, "on_train_start", remember)
+    monkeypatch.setattr(Task, "on_train_end", remember)
+    assert train() == 0
+    assert list(seen) == ["projector", "projector,llm"]
+    for learning, (before, after) in seen.items():
+        for name, weight in before.items():
+            learns = name.split(".")[0] in learning.split(",")
+            assert torch.equal(weight, after[name]) != learns, f"{learning}: {name}"
+    for name, weight in seen["projector"][1].items():
+        assert torch.equal(weight, seen["projector,llm"][0][name]), f"instruct starts from align: {name}"
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("stage=align", f"paths.runs={tmp_path}/whole") == 0
+    step = Task.training_step
+
+    def interrupted(self: Task, batch: object, batch_index: int) -> torch.Tensor:
+        if self.global_step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, batch, batch_index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "training_step", interrupted)
+        assert train("stage=align") == 130
+    stopped = folder(tmp_path / "runs", "align")
+    assert (stopped / "checkpoint.ckpt").exists()
+    assert not (stopped / "manifest.json").exists()
+    assert "stopped after step 2" in capsys.readouterr().out
+    assert train("stage=align") == 0
+    assert "going on from step 2" in capsys.readouterr().out
+    assert not (stopped / "checkpoint.ckpt").exists()
+    whole = load_file(folder(tmp_path / "whole", "align") / "weights/projector.safetensors")
+    resumed = load_file(stopped / "weights/projector.safetensors")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_finished_run_is_never_trained_twice(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("stage=align") == 0
+    manifest = folder(tmp_path / "runs", "align") / "manifest.json"
+    written = manifest.stat().st_mtime_ns
+    capsys.readouterr()
+    assert train("stage=align") == 0
+    assert "is finished (4 steps); nothing to train" in capsys.readouterr().out
+    assert manifest.stat().st_mtime_ns == written
+    assert train("stage.after.batch_size=4") == 0
+    out = capsys.readouterr().out
+    assert "align-" in out
+    assert "nothing to train" in out
+    assert "instruct: training" in out
+    assert manifest.stat().st_mtime_ns == written
+
+
+def test_the_manifest_describes_the_run(train: Train, tmp_path: Path) -> None:
+    assert train("stage=align") == 0
+    manifest = json.loads((folder(tmp_path / "runs", "align") / "manifest.json").read_text())
+    assert manifest["steps"] == 4
+    assert manifest["parts"]["projector"]["learned"]
+    assert manifest["parts"]["projector"]["parameters"]["layers.0.weight"]["shape"] == [128, 128]
+    assert not manifest["parts"]["llm"]["learned"]
+    assert manifest["image"]["mode"] == "crop"
+    assert manifest["provenance"]["torch"]
+
+
+def test_a_state_that_does_not_fit_is_named(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("vlm.study.cell.save_part", full_disk)
+    assert train("stage=align", "trainer.checkpoint_every=2") != 0
+    monkeypatch.undo()
+    capsys.readouterr()
+    checkpoint = folder(tmp_path / "runs", "align") / "checkpoint.ckpt"
+    state = torch.load(checkpoint, weights_only=True)
+    name = next(iter(state["state_dict"]))
+    state["state_dict"][name] = torch.zeros(2)
+    torch.save(state, checkpoint)
+    assert train("stage=align") != 0
+    assert f"does not fit the model at {name}" in capsys.readouterr().err
+    checkpoint.write_bytes(b"nonsense")
+    assert train("stage=align") != 0
+    printed = capsys.readouterr().err.strip()
+    assert "is no state to go on from" in printed
+    assert "delete it" in printed
+    assert len(printed.splitlines()) == 1
+
+
+def test_a_loss_that_is_no_number_stops_the_run(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nan = torch.tensor(float("nan"), requires_grad=True)
+    monkeypatch.setattr("vlm.model.vision_language.language_loss", lambda *_: (nan, 1))
+    assert train("stage=align") != 0
+    assert "loss is nan at step 0" in capsys.readouterr().err
+    assert not (folder(tmp_path / "runs", "align") / "manifest.json").exists()
+
+
+def test_check_checkpoint_refuses_pickles_that_run_code(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "trapped"),)
+
+    torch.save({"state_dict": {}, "global_step": Trap()}, tmp_path / "trap.ckpt")
+    with pytest.raises(ValueError, match="no state to go on from"):
+        check_checkpoint(tmp_path / "trap.ckpt", lightning.LightningModule())
+    assert not (tmp_path / "trapped").exists()
