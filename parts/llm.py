@@ -28,7 +28,7 @@ POOLED_RATE = 0.5  # share of documents that show a place as one vector
 POOLED_NOISE = 0.3  # of the vector's own root mean square
 UNSUPERVISED_WEIGHT = 0.02  # of a token that is not part of an answer or caption
 LOG_EVERY = 500  # steps
-EMBEDDING_STD = 0.3
+INPUT_STD, OUTPUT_STD = 0.3, 0.1  # of the embeddings when training starts
 LONGEST_PHRASE = 8  # tokens
 
 
@@ -142,9 +142,10 @@ def train_llm(
     torch.manual_seed(seed)
     random = Random(seed)
     llm = LlamaForCausalLM(LlamaConfig(**config))
-    # Words that stand in the same places (small and large) are pulled together before anything tells
-    # them apart, and stay so: embeddings of their own, and far enough apart, keep them distinct.
-    nn.init.normal_(llm.get_input_embeddings().weight, std=EMBEDDING_STD)
+    # Words that stand in the same places (small, large) are drawn together before anything tells them
+    # apart, and from equal output rows no gradient ever does: start them far apart.
+    nn.init.normal_(llm.get_input_embeddings().weight, std=INPUT_STD)
+    nn.init.normal_(llm.get_output_embeddings().weight, std=OUTPUT_STD)
     optimizer = torch.optim.AdamW(llm.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, num_steps, pct_start=0.03)
     stream = batches(tokenizer, random, batch_size)

@@ -4,6 +4,14 @@ import logging
 import os
 import warnings
 
+IGNORED = (
+    ".*eval mode at the start.*",  # frozen parts are, on purpose
+    ".*smaller than the logging interval.*",  # a short stage logs once, at its end
+    ".*does not have many workers.*",  # a tiny part's batches are made faster than handed over
+    ".*your dataloader is not resumable.*",  # it seeks to the trainer's step
+    ".*LeafSpec.*",
+)
+
 
 def quiet_libraries() -> None:
     """Keep warnings that a user can act on; drop the rest."""
@@ -11,10 +19,8 @@ def quiet_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # forked workers would warn of a deadlock
     for name in ("lightning.pytorch", "lightning.fabric", "alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # Frozen parts are in evaluation mode on purpose, and short stages log once at their end.
-    for message in (".*eval mode at the start.*", ".*smaller than the logging interval.*", ".*LeafSpec.*"):
+    for message in IGNORED:
         warnings.filterwarnings("ignore", message=message)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
 
     from transformers.utils import logging as transformers_logging  # noqa: PLC0415 (after the environment)
 

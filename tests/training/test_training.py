@@ -57,7 +57,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     step = Task.training_step
 
     def interrupted(self: Task, batch: object, batch_index: int) -> torch.Tensor:
-        if self.global_step == 1:
+        if self.global_step == 0:
             os.kill(os.getpid(), signal.SIGINT)
         return step(self, batch, batch_index)
 
@@ -67,9 +67,9 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     stopped = folder(tmp_path / "runs", "align")
     assert (stopped / "checkpoint.ckpt").exists()
     assert not (stopped / "manifest.json").exists()
-    assert "stopped after step 2" in capsys.readouterr().out
+    assert "stopped after step 1" in capsys.readouterr().out
     assert train("stage=align") == 0
-    assert "going on from step 2" in capsys.readouterr().out
+    assert "going on from step 1" in capsys.readouterr().out
     assert not (stopped / "checkpoint.ckpt").exists()
     whole = load_file(folder(tmp_path / "whole", "align") / "weights/projector.safetensors")
     resumed = load_file(stopped / "weights/projector.safetensors")

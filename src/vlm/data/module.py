@@ -1,12 +1,12 @@
 """The LightningDataModule that chains order, shards, image, template, tokens and packing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 import lightning
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedTokenizerBase
 
 from vlm.data.batch import PackedBatch, pack
@@ -90,6 +90,27 @@ class StepDataset(Dataset[PackedBatch]):
         return tokenize(self.template.render(sample.turns), self.tokenizer)
 
 
+class RemainingSteps(Sampler[int]):
+    """The steps from the trainer's on; its length is that of the whole stage.
+
+    Lightning counts a resumed epoch's batches from the saved number to the loader's length, so a loader
+    that told only what remains would be begun again before the end.
+
+    Args:
+        trainer: Knows the step when the loader is begun.
+        num_steps: Of the whole stage.
+    """
+
+    def __init__(self, trainer: lightning.Trainer, num_steps: int) -> None:
+        self.trainer, self.num_steps = trainer, num_steps
+
+    def __len__(self) -> int:
+        return self.num_steps
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.trainer.global_step, self.num_steps))
+
+
 class DataModule(lightning.LightningDataModule):
     """Serve the steps that are still to do.
 
@@ -109,7 +130,7 @@ class DataModule(lightning.LightningDataModule):
         return DataLoader(
             self.dataset,
             batch_size=None,
-            sampler=range(self.trainer.global_step, self.num_steps),
+            sampler=RemainingSteps(self.trainer, self.num_steps),
             num_workers=self.num_workers,
             pin_memory=self.trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
         )
