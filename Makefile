@@ -14,7 +14,7 @@ setup: .venv/ready  ## Install everything into .venv
 	touch .venv/ready
 
 demo: setup ## Train, score and compare two connectors in minutes; FRESH=1 forgets earlier runs
-	$(if $(FRESH),rm -rf runs reports/demo)
+	$(if $(FRESH),$(BIN)/vlm forget name=demo)
 	$(BIN)/vlm train experiment=demo
 	$(BIN)/vlm report name=demo
 	@echo "open the runs in a browser: make ui"

@@ -11,6 +11,7 @@ VERBS = {
     "train": "train what the sentence says, stage by stage, then evaluate it",
     "evaluate": "score a finished run on the sentence's benchmarks",
     "report": "turn a sweep into a table and a picture",
+    "forget": "delete a sweep's runs, so that they are trained again",
     "data": "make and look after data: data pack, data index, data shapes",
 }
 FAILED = 2
@@ -51,7 +52,7 @@ def _run(verb: str, words: list[str]) -> int:
 
 def help_text(verb: str | None = None) -> str:
     """Return the verbs, or a verb's manual; and the groups of choices, read off the config folder."""
-    if verb == "data" or verb == "report":
+    if verb in ("data", "forget", "report"):
         return str(importlib.import_module(f"vlm.verbs.{verb}").__doc__)
     lines = ["vlm VERB [overrides]", ""]
     if verb:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from vlm.cli import main
 from vlm.study.outcome import Outcome
 from vlm.study.report import labels, write_report
 
@@ -62,6 +63,17 @@ def test_a_failed_cell_is_said_to_have_failed(sweep: Path, tmp_path: Path) -> No
     table = write_report(sweep, tmp_path / "report")
     assert "projector=broken failed: vlm: error: no" in table
     assert "| -" in table
+
+
+def test_forget_deletes_the_sweep_and_its_runs_only(tmp_path: Path) -> None:
+    trained, other = tmp_path / "runs/instruct-1", tmp_path / "runs/instruct-2"
+    for folder in (trained, other):
+        folder.mkdir(parents=True)
+    cell("mlp2", 0.5, run_folders=[str(trained)]).write(tmp_path / "runs/sweeps/demo/0")
+    assert main(["forget", "name=demo", f"runs={tmp_path}/runs"]) == 0
+    assert [path.name for path in sorted((tmp_path / "runs").iterdir())] == ["instruct-2", "sweeps"]
+    assert not (tmp_path / "runs/sweeps/demo").exists()
+    assert main(["forget", "name=demo", f"runs={tmp_path}/runs"]) == 0
 
 
 def test_one_cell_alone_has_a_name() -> None:

@@ -73,7 +73,7 @@ def read_cells(folder: Path) -> list[Outcome]:
     cells = sorted((path.parent for path in folder.glob(f"*/{OUTCOME}")), key=lambda cell: int(cell.name))
     outcomes = [outcome for outcome in map(Outcome.read, cells) if outcome]
     if not outcomes:
-        raise ValueError(f"{folder} holds no cells; run the sweep first: vlm train -m ...")
+        raise ValueError(f"{folder} holds no cells of a sweep; run one first: vlm train -m WORDS")
     return outcomes
 
 

@@ -33,7 +33,7 @@ class ProgressBar(lightning.Callback):
         """Open the bar at the step where the run goes on."""
         self._step_started = self._started = time.monotonic()
         self._first_step = trainer.global_step
-        if sys.stderr.isatty():
+        if sys.stdout.isatty():
             columns = (
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                 TextColumn("{task.fields[figures]}"), TimeRemainingColumn(),

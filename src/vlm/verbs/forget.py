@@ -1,0 +1,36 @@
+"""vlm forget: delete a sweep's cells and the runs they trained, so that they are trained again.
+
+  vlm forget name=SWEEP [runs=runs]
+
+What the tracker has recorded stays.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlm.options import MISSING, parse_options
+from vlm.study.sweep import read_cells
+
+
+@dataclass
+class Forget:
+    """`vlm forget`."""
+
+    name: str = MISSING
+    runs: str = "runs"
+
+
+def run(words: Sequence[str]) -> int:
+    """Delete, and say what; a sweep that is not there is forgotten already."""
+    options = parse_options(Forget, words)
+    sweep = Path(options.runs) / "sweeps" / options.name
+    if not sweep.is_dir():
+        print(f"{sweep} is not there; nothing to forget")
+        return 0
+    folders = {Path(folder) for cell in read_cells(sweep) for folder in cell.run_folders}
+    for folder in (*sorted(folders), sweep):
+        shutil.rmtree(folder, ignore_errors=True)
+        print(f"deleted {folder}")
+    return 0
