@@ -1,6 +1,8 @@
 """Fingerprints and folders."""
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -48,9 +50,18 @@ def test_a_file_is_never_half_written(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "x.json").read_text()) == {"whole": True}
 
 
-def test_a_run_has_one_trainer_at_a_time(tmp_path: Path) -> None:
-    from filelock import Timeout
+def test_a_run_has_one_trainer_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order = []
 
-    folder = RunFolder(tmp_path / "align-0123")
-    with folder.lock(), pytest.raises(Timeout):
-        RunFolder(folder.path).lock().acquire(timeout=0)
+    def second() -> None:
+        with RunFolder(tmp_path / "align-0123").lock():
+            order.append("second")
+
+    waiting = threading.Thread(target=second)
+    with RunFolder(tmp_path / "align-0123").lock():
+        waiting.start()
+        while "waiting for it" not in capsys.readouterr().out:
+            time.sleep(0.01)
+        order.append("first")
+    waiting.join(timeout=10)
+    assert order == ["first", "second"]

@@ -8,10 +8,12 @@ evaluations/               scores and predictions
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 
 class RunFolder:
@@ -37,10 +39,23 @@ class RunFolder:
         """Whether the run has trained to its end."""
         return self.manifest.is_file()
 
-    def lock(self) -> FileLock:
-        """Return the lock that whoever trains here must hold; it is free again when its owner dies."""
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock that whoever trains here must hold; wait for it, and say so.
+
+        It is free again when its owner dies.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.path / ".lock")
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"{self} is being trained by another process; waiting for it", flush=True)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def read_manifest(self) -> dict[str, Any]:
         """Return what the finished run says of itself."""
