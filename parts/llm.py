@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -17,6 +18,7 @@ import torch
 from corpus import conversation, documents, written_scene
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from vlm.corpus.shapes.language import KINDS, written_places
@@ -29,6 +31,9 @@ POOLED_NOISE = 0.3  # of the vector's own root mean square
 UNSUPERVISED_WEIGHT = 0.02  # of a token that is not part of an answer or caption
 LOG_EVERY = 500  # steps
 INPUT_STD, OUTPUT_STD = 0.3, 0.1  # of the embeddings when training starts
+MUON_RATE = 0.02
+WARMUP_STEPS = 100
+DECAY_SHARE = 0.4  # of all steps
 LONGEST_PHRASE = 8  # tokens
 
 
@@ -134,6 +139,22 @@ def reading_accuracy(
     return scores | {"all": sum(scores.values()) / len(scores)}
 
 
+def build_optimizers(llm: LlamaForCausalLM, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices, which learns rare look-ups far sooner, and AdamW for the rest."""
+    matrices = [weight for weight in llm.model.layers.parameters() if weight.ndim == 2]
+    chosen = {id(weight) for weight in matrices}
+    others = [weight for weight in llm.parameters() if id(weight) not in chosen]
+    return [
+        torch.optim.Muon(matrices, lr=MUON_RATE, weight_decay=0.01, momentum=0.95),
+        torch.optim.AdamW(others, lr=learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
+    ]
+
+
+def trapezoid(step: int, num_steps: int) -> float:
+    """Warm up, hold, and fall to zero over the last share of the steps."""
+    return min(1.0, (step + 1) / WARMUP_STEPS, (num_steps - step) / (DECAY_SHARE * num_steps))
+
+
 def train_llm(
     config: dict, tokenizer: PreTrainedTokenizerBase, template: RoleTemplate,
     num_steps: int, batch_size: int, learning_rate: float, seed: int, log: Path,
@@ -146,8 +167,8 @@ def train_llm(
     # apart, and from equal output rows no gradient ever does: start them far apart.
     nn.init.normal_(llm.get_input_embeddings().weight, std=INPUT_STD)
     nn.init.normal_(llm.get_output_embeddings().weight, std=OUTPUT_STD)
-    optimizer = torch.optim.AdamW(llm.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, num_steps, pct_start=0.03)
+    optimizers = build_optimizers(llm, learning_rate)
+    schedules = [LambdaLR(optimizer, partial(trapezoid, num_steps=num_steps)) for optimizer in optimizers]
     stream = batches(tokenizer, random, batch_size)
     started, average = time.monotonic(), 0.0
     for step in range(num_steps):
@@ -155,9 +176,10 @@ def train_llm(
         loss = language_loss(llm(inputs_embeds=embedded).logits, ids, labels)
         loss.backward()
         nn.utils.clip_grad_norm_(llm.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
+        llm.zero_grad()
         average = loss.item() if step == 0 else 0.99 * average + 0.01 * loss.item()
         if step % LOG_EVERY == LOG_EVERY - 1 or step == num_steps - 1:
             llm.eval()

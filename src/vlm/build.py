@@ -117,7 +117,7 @@ def build_trainer(planned: PlannedStage, num_steps: int, logger: Any) -> lightni
         max_steps=num_steps,
         max_epochs=-1,
         gradient_clip_val=planned.config.stage.optimizer.max_gradient_norm,
-        log_every_n_steps=settings.log_every,
+        log_every_n_steps=min(settings.log_every, num_steps),  # a short stage logs at its end
         logger=logger or False,
         callbacks=[
             ProgressBar(planned.name, num_steps),

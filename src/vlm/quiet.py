@@ -6,7 +6,6 @@ import warnings
 
 IGNORED = (
     ".*eval mode at the start.*",  # frozen parts are, on purpose
-    ".*smaller than the logging interval.*",  # a short stage logs once, at its end
     ".*does not have many workers.*",  # a tiny part's batches are made faster than handed over
     ".*your dataloader is not resumable.*",  # it seeks to the trainer's step
     ".*LeafSpec.*",
