@@ -13,6 +13,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 from corpus import conversation, documents, written_scene
@@ -31,9 +32,9 @@ POOLED_NOISE = 0.3  # of the vector's own root mean square
 UNSUPERVISED_WEIGHT = 0.02  # of a token that is not part of an answer or caption
 LOG_EVERY = 500  # steps
 INPUT_STD, OUTPUT_STD = 0.3, 0.1  # of the embeddings when training starts
-MUON_RATE = 0.02
+MUON_RATE = 0.006
 WARMUP_STEPS = 100
-DECAY_SHARE = 0.4  # of all steps
+DECAY_SHARE = 0.5  # of all steps
 LONGEST_PHRASE = 8  # tokens
 
 
@@ -151,8 +152,17 @@ def build_optimizers(llm: LlamaForCausalLM, learning_rate: float) -> list[torch.
 
 
 def trapezoid(step: int, num_steps: int) -> float:
-    """Warm up, hold, and fall to zero over the last share of the steps."""
-    return min(1.0, (step + 1) / WARMUP_STEPS, (num_steps - step) / (DECAY_SHARE * num_steps))
+    """Warm up, hold, and fall to zero over the last share of the steps, fast first and then slowly."""
+    left = min(1.0, (num_steps - step) / (DECAY_SHARE * num_steps))
+    return min((step + 1) / WARMUP_STEPS, left**2)
+
+
+def resume(saved: Path, llm: LlamaForCausalLM, others: list[Any]) -> int:
+    """Load the state that an interrupted training left; return its step. Its documents are drawn anew."""
+    state = torch.load(saved, weights_only=True)
+    for part, values in zip((llm, *others), state["states"], strict=True):
+        part.load_state_dict(values)
+    return int(state["step"])
 
 
 def train_llm(
@@ -171,7 +181,10 @@ def train_llm(
     schedules = [LambdaLR(optimizer, partial(trapezoid, num_steps=num_steps)) for optimizer in optimizers]
     stream = batches(tokenizer, random, batch_size)
     started, average = time.monotonic(), 0.0
-    for step in range(num_steps):
+    saved = log.with_suffix(".pt")
+    first = resume(saved, llm, [*optimizers, *schedules]) if saved.is_file() else 0
+    random.seed(f"{seed} {first}")
+    for step in range(first, num_steps):
         embedded, ids, labels = embed(next(stream), llm.get_input_embeddings(), POOLED_NOISE)
         loss = language_loss(llm(inputs_embeds=embedded).logits, ids, labels)
         loss.backward()
@@ -180,7 +193,7 @@ def train_llm(
             optimizer.step()
             schedule.step()
         llm.zero_grad()
-        average = loss.item() if step == 0 else 0.99 * average + 0.01 * loss.item()
+        average = loss.item() if step == first else 0.99 * average + 0.01 * loss.item()
         if step % LOG_EVERY == LOG_EVERY - 1 or step == num_steps - 1:
             llm.eval()
             scores = {
@@ -191,5 +204,6 @@ def train_llm(
             row = {"step": step + 1, "seconds": round(time.monotonic() - started), "loss": average, **scores}
             with log.open("a") as lines:
                 lines.write(json.dumps(row) + "\n")
-            llm.save_pretrained(log.with_suffix(""))
+            states = [part.state_dict() for part in (llm, *optimizers, *schedules)]
+            torch.save({"step": step + 1, "states": states}, saved)
     return llm.eval(), average

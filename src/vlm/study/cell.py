@@ -2,12 +2,11 @@
 
 import io
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import lightning
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from vlm.benchmark.base import Question
@@ -49,11 +48,12 @@ class Cell:
         self.tracker: Tracker = build_tracker(sentence.config)
         torch.set_num_threads(sentence.config.trainer.num_threads)
 
-    def run(self) -> str | None:
+    def run(self) -> str:
         """Do what is missing; return the tracker's name of the run."""
         config = self.sentence.config
         name = " ".join(self.overrides) or config.name
-        run = self._start(name, config.parent, {"cell": name})
+        words = {group: choice for group, choice in self.sentence.choices.items() if "@" not in group}
+        run = self._start(name, config.parent, config, words, {"cell": name})
         try:
             for stage in self.planned.lineage():
                 self._train(stage, run)
@@ -67,22 +67,24 @@ class Cell:
         self.tracker.log_artifact(run, self.planned.folder.config)
         self.tracker.log_artifact(run, self.planned.folder.manifest)
         self.tracker.finish(run, succeeded=True)
-        return run or None
+        return run
 
-    def _start(self, name: str, parent: str | None, tags: Mapping[str, str]) -> str:
-        config = self.sentence.config
-        words = {group: choice for group, choice in self.sentence.choices.items() if "@" not in group}
-        commit = {"git_commit": provenance()["git_commit"]}
-        params = words | dict(_leaves(OmegaConf.to_container(config, resolve=True, enum_to_str=True)))
-        return self.tracker.start(config.name, name, parent, {**words, **commit, **tags}, params)
+    def _start(
+        self, name: str, parent: str | None, config: DictConfig, words: dict[str, str], tags: dict[str, str]
+    ) -> str:
+        """Open a run whose params are the words and every value, and whose tags filter."""
+        leaves = dict(_leaves(OmegaConf.to_container(config, resolve=True, enum_to_str=True)))
+        tags = {**words, "git_commit": provenance()["git_commit"], **tags}
+        return self.tracker.start(config.name, name, parent, tags, leaves | words)
 
     def _train(self, stage: PlannedStage, cell_run: str) -> None:
         """Train the stage, unless it is finished or somebody else finishes it first."""
         with stage.folder.lock():
             if stage.folder.is_finished:
                 return
-            tags = {"stage": stage.name, "folder": str(stage.folder)}
-            run = self._start(f"{stage.config.name}/{stage.name}", cell_run or None, tags)
+            words = {part: self.sentence.choices[part] for part in PARTS} | {"stage": stage.name}
+            name = f"{stage.config.name}/{stage.name}"
+            run = self._start(name, cell_run or None, stage.config, words, {"folder": str(stage.folder)})
             try:
                 train_stage(stage, self.tracker, run)
             except BaseException:

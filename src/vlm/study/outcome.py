@@ -18,7 +18,7 @@ class Outcome:
         run_folders: Of its stages, innermost first.
         metrics: `benchmark/<name>/<metric>`.
         seconds: Spent on its stages and evaluation when they were first done.
-        tracking_run: Where the tracker has it.
+        tracking_run: Where the tracker has it; None if it has not been recorded.
         error: What went wrong, if something did.
     """
 

@@ -49,7 +49,8 @@ def _train(sentence: Sentence, overrides: list[str]) -> int:
         steps = stage.folder.read_manifest()["steps"]
         print(f"{stage.name}: {stage.folder} is finished ({steps} steps); nothing to train", flush=True)
     outcome = Outcome(overrides, tracking_run=recorded.tracking_run if recorded else None)
-    if not planned.folder.is_finished or not all(evaluation.read() for evaluation in evaluations):
+    known = planned.folder.is_finished and all(evaluation.read() for evaluation in evaluations)
+    if not known or (cell and outcome.tracking_run is None):  # a sweep records even what is known
         status = _work(sentence, planned, outcome)
         if status:
             return status
