@@ -82,6 +82,8 @@ def _one_line(error: Exception) -> str:
     """Join the message's lines; a config error tells its cause, which names the key and the type."""
     cause = error.__cause__ if type(error).__module__.startswith("hydra") else None
     texts = [str(error)] + ([str(cause)] if cause else [])
+    if "DataLoader worker process" in texts[0]:  # torch puts the worker's traceback into the message
+        texts = [texts[0].strip().splitlines()[-1].partition(": ")[2]]
     hidden = ("Config search path", "provider=", "object_type", "reference_type", "To append to your config")
     lines = [line.strip() for text in texts for line in text.splitlines()]
     kept = [line for line in lines if line and not line.startswith(hidden)]

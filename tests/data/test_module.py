@@ -8,6 +8,7 @@ import torch
 
 from tests.conftest import Compose
 from vlm.build import build_dataset, build_model
+from vlm.cli import main
 from vlm.data.batch import PackedBatch
 from vlm.data.module import StepDataset
 from vlm.data.sample import Turn
@@ -43,6 +44,28 @@ def test_placeholders_must_match_pictures(dataset: StepDataset) -> None:
     broken = replace(sample, turns=(Turn("human", "no picture here"), Turn("gpt", "x")))
     with pytest.raises(ValueError, match=f"{sample.key}: 0 <image> for 1 pictures"):
         dataset._tokens(broken)
+
+
+def test_a_broken_picture_is_named(dataset: StepDataset) -> None:
+    sample = replace(dataset._sample(0), images=(b"no picture",))
+    with pytest.raises(ValueError, match=f"{sample.key}: its picture cannot be decoded"):
+        dataset._pixels(sample)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_what_a_worker_finds_wrong_is_one_line(
+    num_workers: int,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(self: StepDataset, sample: object) -> None:
+        raise ValueError("caption/7: its picture cannot be decoded")
+
+    monkeypatch.setattr(StepDataset, "_pixels", broken)
+    assert main(["train", *words, "stage=align", f"trainer.num_workers={num_workers}"]) != 0
+    printed = capsys.readouterr().err.strip().splitlines()
+    assert printed[-1] == "vlm: error: caption/7: its picture cannot be decoded"
 
 
 def test_a_mixture_of_nothing_is_an_error(compose: Compose, data_folder: Path) -> None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 import lightning
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedTokenizerBase
 
@@ -64,7 +65,7 @@ class StepDataset(Dataset[PackedBatch]):
         samples = [self._sample(number) for number in range(first, first + self.batch_size)]
         return pack(
             [self._tokens(sample) for sample in samples],
-            [self.image_transform(image) for sample in samples for image in sample.images],
+            [pixels for sample in samples for pixels in self._pixels(sample)],
             [f"{sample.source}/{sample.key}" for sample in samples],
             self.tokens_per_image,
             self.image_transform.size,
@@ -79,6 +80,15 @@ class StepDataset(Dataset[PackedBatch]):
         epoch, within = divmod(number, self.num_samples)
         source, index = self._epoch(epoch)[within]
         return self.sources[source][int(index)]
+
+    def _pixels(self, sample: Sample) -> list[Tensor]:
+        try:
+            return [self.image_transform(image) for image in sample.images]
+        except OSError as error:
+            raise ValueError(
+                f"{sample.source}/{sample.key}: its picture cannot be decoded ({error}); "
+                "pack the source again with 'vlm data pack', which checks every picture"
+            ) from error
 
     def _tokens(self, sample: Sample) -> Tokens:
         placeholders = sum(turn.text.count(IMAGE_PLACEHOLDER) for turn in sample.turns)
