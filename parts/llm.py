@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 import torch
-from corpus import conversation, documents, written_scene
+from corpus import LATER_RESTATE_RATE, RESTATE_RATE, conversation, documents, written_scene
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
@@ -32,9 +32,9 @@ POOLED_NOISE = 0.3  # of the vector's own root mean square
 UNSUPERVISED_WEIGHT = 0.02  # of a token that is not part of an answer or caption
 LOG_EVERY = 500  # steps
 INPUT_STD, OUTPUT_STD = 0.3, 0.1  # of the embeddings when training starts
-MUON_RATE = 0.006
 WARMUP_STEPS = 100
-DECAY_SHARE = 0.5  # of all steps
+DECAY_SHARE = 0.4  # of all steps
+RESTATE_SHARE = 0.45  # of all steps, until looking up is learned
 LONGEST_PHRASE = 8  # tokens
 
 
@@ -96,9 +96,11 @@ def language_loss(logits: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
     return (losses * weights).sum() / weights.sum()
 
 
-def batches(tokenizer: PreTrainedTokenizerBase, random: Random, batch_size: int) -> Iterator[list[Document]]:
+def batches(
+    tokenizer: PreTrainedTokenizerBase, random: Random, batch_size: int, restate_rate: float
+) -> Iterator[list[Document]]:
     """Yield batches of documents of about one length, in random order of length."""
-    stream = documents(random)
+    stream = documents(random, restate_rate)
     while True:
         pool = [
             write_document(scene, spans, tokenizer, random, random.random() < POOLED_RATE)
@@ -140,27 +142,16 @@ def reading_accuracy(
     return scores | {"all": sum(scores.values()) / len(scores)}
 
 
-def build_optimizers(llm: LlamaForCausalLM, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the layers' matrices, which learns rare look-ups far sooner, and AdamW for the rest."""
-    matrices = [weight for weight in llm.model.layers.parameters() if weight.ndim == 2]
-    chosen = {id(weight) for weight in matrices}
-    others = [weight for weight in llm.parameters() if id(weight) not in chosen]
-    return [
-        torch.optim.Muon(matrices, lr=MUON_RATE, weight_decay=0.01, momentum=0.95),
-        torch.optim.AdamW(others, lr=learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
-    ]
-
-
 def trapezoid(step: int, num_steps: int) -> float:
     """Warm up, hold, and fall to zero over the last share of the steps, fast first and then slowly."""
     left = min(1.0, (num_steps - step) / (DECAY_SHARE * num_steps))
     return min((step + 1) / WARMUP_STEPS, left**2)
 
 
-def resume(saved: Path, llm: LlamaForCausalLM, others: list[Any]) -> int:
+def resume(saved: Path, parts: list[Any]) -> int:
     """Load the state that an interrupted training left; return its step. Its documents are drawn anew."""
     state = torch.load(saved, weights_only=True)
-    for part, values in zip((llm, *others), state["states"], strict=True):
+    for part, values in zip(parts, state["states"], strict=True):
         part.load_state_dict(values)
     return int(state["step"])
 
@@ -177,22 +168,24 @@ def train_llm(
     # apart, and from equal output rows no gradient ever does: start them far apart.
     nn.init.normal_(llm.get_input_embeddings().weight, std=INPUT_STD)
     nn.init.normal_(llm.get_output_embeddings().weight, std=OUTPUT_STD)
-    optimizers = build_optimizers(llm, learning_rate)
-    schedules = [LambdaLR(optimizer, partial(trapezoid, num_steps=num_steps)) for optimizer in optimizers]
-    stream = batches(tokenizer, random, batch_size)
+    optimizer = torch.optim.AdamW(llm.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
+    schedule = LambdaLR(optimizer, partial(trapezoid, num_steps=num_steps))
     started, average = time.monotonic(), 0.0
     saved = log.with_suffix(".pt")
-    first = resume(saved, llm, [*optimizers, *schedules]) if saved.is_file() else 0
+    first = resume(saved, [llm, optimizer, schedule]) if saved.is_file() else 0
     random.seed(f"{seed} {first}")
+    early, late = (
+        batches(tokenizer, random, batch_size, rate) for rate in (RESTATE_RATE, LATER_RESTATE_RATE)
+    )
     for step in range(first, num_steps):
-        embedded, ids, labels = embed(next(stream), llm.get_input_embeddings(), POOLED_NOISE)
+        batch = next(early if step < RESTATE_SHARE * num_steps else late)
+        embedded, ids, labels = embed(batch, llm.get_input_embeddings(), POOLED_NOISE)
         loss = language_loss(llm(inputs_embeds=embedded).logits, ids, labels)
         loss.backward()
         nn.utils.clip_grad_norm_(llm.parameters(), 1.0)
-        for optimizer, schedule in zip(optimizers, schedules, strict=True):
-            optimizer.step()
-            schedule.step()
-        llm.zero_grad()
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
         average = loss.item() if step == first else 0.99 * average + 0.01 * loss.item()
         if step % LOG_EVERY == LOG_EVERY - 1 or step == num_steps - 1:
             llm.eval()
@@ -204,6 +197,6 @@ def train_llm(
             row = {"step": step + 1, "seconds": round(time.monotonic() - started), "loss": average, **scores}
             with log.open("a") as lines:
                 lines.write(json.dumps(row) + "\n")
-            states = [part.state_dict() for part in (llm, *optimizers, *schedules)]
+            states = [part.state_dict() for part in (llm, optimizer, schedule)]
             torch.save({"step": step + 1, "states": states}, saved)
     return llm.eval(), average

@@ -3,7 +3,7 @@
 from itertools import islice
 from random import Random
 
-from corpus import documents, written_scene
+from corpus import RESTATE_RATE, documents, written_scene
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -19,7 +19,7 @@ def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
     """Train on the text of the train split's scenes."""
     random = Random(seed)
     texts = [*CAPTION_PROMPTS]
-    for scene, spans in islice(documents(random), 4000):
+    for scene, spans in islice(documents(random, RESTATE_RATE), 4000):
         texts.append("".join(span.text for span in spans).replace("</s>", "").replace("<image>", ""))
         texts.append("".join(f" {phrase}." for phrase in written_scene(scene, random)))
     tokenizer = Tokenizer(models.BPE())

@@ -29,7 +29,7 @@ from vlm.run.fingerprint import files_hash
 SEED = 0
 NUM_THREADS = {"tiny_clip": 1, "tiny_llama": 2}
 ENCODER_STEPS, ENCODER_BATCH, ENCODER_RATE = 1500, 256, 1.5e-3
-LLM_STEPS, LLM_BATCH, LLM_RATE = 8000, 32, 1.5e-3
+LLM_STEPS, LLM_BATCH, LLM_RATE = 8500, 32, 2e-3
 NUM_QUESTIONS = 5000  # behind each accuracy in the manifest
 LICENCE = "Apache-2.0"
 
