@@ -148,6 +148,20 @@ def trapezoid(step: int, num_steps: int) -> float:
     return min((step + 1) / WARMUP_STEPS, left**2)
 
 
+def reading_skills(
+    llm: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerBase,
+    template: RoleTemplate,
+    num_questions: int,
+    seed: int,
+) -> dict[str, dict[str, float]]:
+    """Accuracy from scenes written in words, and from scenes of one vector a place."""
+    return {
+        f"{name}_accuracy": reading_accuracy(llm, tokenizer, template, num_questions, pooled, seed)
+        for name, pooled in (("written", False), ("pooled", True))
+    }
+
+
 def resume(saved: Path, parts: list[Any]) -> int:
     """Load the state that an interrupted training left; return its step. Its documents are drawn anew."""
     state = torch.load(saved, weights_only=True)
@@ -188,15 +202,9 @@ def train_llm(
         optimizer.zero_grad()
         average = loss.item() if step == first else 0.99 * average + 0.01 * loss.item()
         if step % LOG_EVERY == LOG_EVERY - 1 or step == num_steps - 1:
-            llm.eval()
-            scores = {
-                name: reading_accuracy(llm, tokenizer, template, 640, pooled, seed=1)
-                for name, pooled in (("written", False), ("pooled", True))
-            }
-            llm.train()
-            row = {"step": step + 1, "seconds": round(time.monotonic() - started), "loss": average, **scores}
+            row = {"step": step + 1, "seconds": round(time.monotonic() - started), "loss": average}
             with log.open("a") as lines:
-                lines.write(json.dumps(row) + "\n")
+                lines.write(json.dumps(row | reading_skills(llm, tokenizer, template, 640, seed=1)) + "\n")
             states = [part.state_dict() for part in (llm, optimizer, schedule)]
             torch.save({"step": step + 1, "states": states}, saved)
     return llm.eval(), average

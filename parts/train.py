@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from corpus import CHAT
 from encoder import MEAN, STD, probe, train_encoder
-from llm import reading_accuracy, train_llm
+from llm import reading_skills, train_llm
 from safetensors.torch import save_file
 from tokenizer import train_tokenizer
 from transformers import AutoModelForCausalLM
@@ -67,11 +67,8 @@ def make_llm(folder: Path, log: Path) -> dict[str, Any]:
     llm.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     read = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    accuracies = {
-        f"{name}_accuracy": reading_accuracy(read, tokenizer, CHAT, NUM_QUESTIONS, pooled, seed=2)
-        for name, pooled in (("written", False), ("pooled", True))
-    }
-    return {"steps": LLM_STEPS, "loss": loss, **accuracies}
+    skills = reading_skills(read, tokenizer, CHAT, NUM_QUESTIONS, seed=2)
+    return {"steps": LLM_STEPS, "loss": loss, **skills}
 
 
 PARTS = {"tiny_clip": make_encoder, "tiny_llama": make_llm}

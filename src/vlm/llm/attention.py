@@ -44,9 +44,11 @@ def varlen_attention(
     """
     if attention_mask is not None or dropout:
         raise ValueError("varlen attention takes neither a mask nor dropout")
-    if query.is_cuda:
-        return _on_cuda(query, key, value, boundaries, scaling), None
-    edges = boundaries.tolist()
+    attend = _on_cuda if query.is_cuda else _on_cpu
+    return attend(query, key, value, boundaries, scaling), None
+
+
+def _on_cpu(query: Tensor, key: Tensor, value: Tensor, boundaries: Tensor, scaling: float | None) -> Tensor:
     documents = [
         scaled_dot_product_attention(
             query[:, :, start:stop],
@@ -56,9 +58,9 @@ def varlen_attention(
             scale=scaling,
             enable_gqa=key.shape[1] != query.shape[1],
         )
-        for start, stop in pairwise(edges)
+        for start, stop in pairwise(boundaries.tolist())
     ]
-    return torch.cat(documents, dim=2).transpose(1, 2), None
+    return torch.cat(documents, dim=2).transpose(1, 2)
 
 
 def _on_cuda(query: Tensor, key: Tensor, value: Tensor, boundaries: Tensor, scaling: float | None) -> Tensor:
