@@ -6,10 +6,7 @@ was made and how good it is. Nothing here ever sees a scene of the test split.
 
 import argparse
 import json
-import shlex
-import sys
 import tempfile
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,9 +79,9 @@ def main() -> None:
     asked = parser.parse_args()
     for name in asked.parts:
         torch.set_num_threads(NUM_THREADS[name])
-        started, folder = time.monotonic(), assets_dir() / name
+        folder = assets_dir() / name
         figures = PARTS[name](folder, asked.log / f"{name}.jsonl")
-        record(name, folder, figures | {"hours": round((time.monotonic() - started) / 3600, 2)})
+        record(name, folder, figures)
 
 
 def record(name: str, folder: Path, figures: dict[str, Any]) -> None:
@@ -93,7 +90,7 @@ def record(name: str, folder: Path, figures: dict[str, Any]) -> None:
     manifest = json.loads(path.read_text()) if path.is_file() else {}
     files = {file.name: files_hash(file) for file in sorted(folder.iterdir())}
     manifest[name] = {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": f"python train.py {name}",
         "seed": SEED,
         "date": datetime.now(UTC).date().isoformat(),
         "licence": LICENCE,
