@@ -80,4 +80,5 @@ def _complete(outcome: Outcome, planned: PlannedStage, evaluations: list[Planned
     outcome.run_folders = [str(folder) for folder in stages]
     outcome.metrics = known_metrics(evaluations)
     trained = sum(folder.read_manifest()["seconds"] for folder in stages)
-    outcome.seconds = trained + sum((evaluation.read() or {})["seconds"] for evaluation in evaluations)
+    asked = sum((evaluation.read() or {})["seconds"] for evaluation in evaluations)
+    outcome.seconds = round(trained + asked, 1)
