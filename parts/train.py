@@ -17,7 +17,7 @@ from encoder import MEAN, STD, probe, train_encoder
 from llm import reading_skills, train_llm
 from safetensors.torch import save_file
 from tokenizer import train_tokenizer
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from vlm.encoder.open_clip import CONFIG_FILE, WEIGHTS_FILE, OpenCLIPEncoder
 from vlm.paths import assets_dir
@@ -63,9 +63,14 @@ def make_llm(folder: Path, log: Path) -> dict[str, Any]:
     llm, loss = train_llm(config, tokenizer, CHAT, LLM_STEPS, LLM_BATCH, LLM_RATE, SEED, log)
     llm.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    read = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    skills = reading_skills(read, tokenizer, CHAT, NUM_QUESTIONS, seed=2)
-    return {"steps": LLM_STEPS, "loss": loss, **skills}
+    return {"steps": LLM_STEPS, "loss": loss, **read_skills(folder, NUM_QUESTIONS)}
+
+
+def read_skills(folder: Path, num_questions: int) -> dict[str, dict[str, float]]:
+    """Measure how well the LLM in the written files answers about scenes that it reads."""
+    llm = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return reading_skills(llm, tokenizer, CHAT, num_questions, seed=2)
 
 
 PARTS = {"tiny_clip": make_encoder, "tiny_llama": make_llm}

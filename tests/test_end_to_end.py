@@ -51,11 +51,9 @@ def test_a_sweep_trains_scores_records_and_reports(real: list[str], tmp_path: Pa
     assert all("benchmark/shapes/accuracy" in runs[key].data.metrics for key in children)
     assert {runs[key].data.params["projector"] for key in children} == {"linear", "mlp2"}
 
-    started = time.monotonic()
     again = vlm("train", "-m", "projector=linear,mlp2", "name=both", *real)
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("nothing to train") == 4
-    assert time.monotonic() - started < 30
 
 
 def test_a_failing_cell_stops_no_other(words: list[str], tmp_path: Path) -> None:
