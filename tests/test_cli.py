@@ -41,9 +41,9 @@ def test_cfg_job_prints_the_sentence_and_runs_nothing(
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["train", "stage.optimizer.learning_rte=1"], ["learning_rte", "stage.optimizer"]),
+        (["train", "stage.optimizer.learning_rte=1"], ["stage.optimizer.learning_rte", "learning_rate"]),
         (["train", "stage.optimizer.learning_rate=fast"], ["learning_rate", "fast", "Float"]),
-        (["train", "mixture.ocr.wieght=0.3"], ["wieght", "mixture.ocr"]),
+        (["train", "mixture.ocr.wieght=0.3"], ["mixture.ocr.wieght", "mean weight"]),
         (["train", "projector=foo"], ["projector/foo", "linear", "mlp2"]),
         (["train", "stage.image_mode=squash"], ["image_mode", "squash", "crop"]),
         (["train", "mixture=folder"], ["mixture.samples.shards"]),
@@ -51,7 +51,18 @@ def test_cfg_job_prints_the_sentence_and_runs_nothing(
             ["train", "mixture=folder", "mixture.samples.shards=nowhere/*.tar"],
             ["nowhere/*.tar", "vlm data pack"],
         ),
-        (["train", "mixture.ocr.weight=-1"], ["mixture.ocr.weight", "-1"]),
+        (["train", "mixture.ocr.weight=-1"], ["mixture.ocr.weight", "at least 0", "-1"]),
+        (["train", "stage.batch_size=0"], ["stage.batch_size", "at least 1"]),
+        (
+            ["train", "stage.after.optimizer.learning_rate=0"],
+            ["stage.after.optimizer.learning_rate", "above 0"],
+        ),
+        (["train", "stage.optimizer.warmup_fraction=3"], ["stage.optimizer.warmup_fraction", "at most 1"]),
+        (["train", "+projector.width=3"], ["MLPProjector", "width"]),
+        (["train", "trainer.precision=int3"], ["trainer.precision=int3", "bf16-mixed"]),
+        (["train", "trainer=gpu"], ["trainer.accelerator=gpu", "trainer=cpu"]),
+        (["train", "encoder.checkpoint=nowhere"], ["encoder.checkpoint=nowhere", "give its path"]),
+        (["train", "llm.context_length=3"], ["llm.context_length=3", "raise it"]),
         (["train", "-m", "projector=linear,foo"], ["projector/foo"]),
         (["train", "stage.learns.encoder=fully"], ["stage.learns", "fully"]),
         (["data", "pack", "jason=x"], ["jason", "json"]),
@@ -80,7 +91,12 @@ def test_a_mistake_is_one_line_that_names_the_key(
         assert word in printed
     runs = tmp_path / "runs"
     left = {path.name for path in runs.rglob("*") if path.is_file()}
-    assert left <= {"sweep.json", "multirun.yaml"}
+    assert left <= {
+        "sweep.json",
+        "multirun.yaml",
+        "config.yaml",
+        ".lock",
+    }  # and nothing that counts as trained
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning
 from hydra.utils import instantiate
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from vlm.benchmark.base import Benchmark
@@ -107,28 +108,39 @@ def build_task(
 
 
 def build_trainer(planned: PlannedStage, num_steps: int, logger: Any) -> lightning.Trainer:
-    """Return Lightning's trainer for one process."""
+    """Return Lightning's trainer for one process.
+
+    Raises:
+        ValueError: The machine lacks the accelerator, or there is no such precision.
+    """
     settings: Trainer = planned.config.trainer
     planned.folder.path.mkdir(parents=True, exist_ok=True)
-    return lightning.Trainer(
-        accelerator=settings.accelerator,
-        devices=1,
-        precision=settings.precision,  # type: ignore[arg-type]
-        max_steps=num_steps,
-        max_epochs=-1,
-        gradient_clip_val=planned.config.stage.optimizer.max_gradient_norm,
-        log_every_n_steps=min(settings.log_every, num_steps),  # a short stage logs at its end
-        logger=logger or False,
-        callbacks=[
-            ProgressBar(planned.name, num_steps),
-            Resumable(planned.folder.checkpoint, settings.checkpoint_every),
-        ],
-        default_root_dir=planned.folder.path,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    callbacks = [
+        ProgressBar(planned.name, num_steps),
+        Resumable(planned.folder.checkpoint, settings.checkpoint_every),
+    ]
+    try:
+        return lightning.Trainer(
+            accelerator=settings.accelerator,
+            devices=1,
+            precision=settings.precision,  # type: ignore[arg-type]
+            max_steps=num_steps,
+            max_epochs=-1,
+            gradient_clip_val=planned.config.stage.optimizer.max_gradient_norm,
+            log_every_n_steps=min(settings.log_every, num_steps),  # a short stage logs at its end
+            logger=logger or False,
+            callbacks=callbacks,
+            default_root_dir=planned.folder.path,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+    except (ValueError, MisconfigurationException) as error:
+        raise ValueError(
+            f"trainer.accelerator={settings.accelerator}, trainer.precision={settings.precision}: {error}; "
+            "trainer=cpu runs anywhere"
+        ) from error
 
 
 def build_tracker(config: DictConfig) -> Tracker:

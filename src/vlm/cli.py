@@ -4,6 +4,8 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
 
 from vlm.paths import config_dir
 
@@ -78,13 +80,25 @@ def _is_users(error: Exception) -> bool:
     return isinstance(error, ValueError | OSError) or bool(modules & {"hydra", "omegaconf"})
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     """Join the message's lines; a config error tells its cause, which names the key and the type."""
     cause = error.__cause__ if type(error).__module__.startswith("hydra") else None
+    if type(error).__name__ == "InstantiationException" and isinstance(cause, ValueError | OSError):
+        return _one_line(cause)  # the part's own words; Hydra's around them name only the class
+    if type(cause).__name__ in ("ConfigAttributeError", "ConfigKeyError"):
+        return _unknown_key(cause)
     texts = [str(error)] + ([str(cause)] if cause else [])
     if "DataLoader worker process" in texts[0]:  # torch puts the worker's traceback into the message
         texts = [texts[0].strip().splitlines()[-1].partition(": ")[2]]
-    hidden = ("Config search path", "provider=", "object_type", "reference_type", "To append to your config")
+    hidden = ("Config search path", "provider=", "object_type", "reference_type")
     lines = [line.strip() for text in texts for line in text.splitlines()]
     kept = [line for line in lines if line and not line.startswith(hidden)]
     return " ".join(dict.fromkeys(kept)) or type(error).__name__
+
+
+def _unknown_key(cause: Any) -> str:
+    """Name the key and what was probably meant, or what there is."""
+    known = [str(key) for key in cause.parent_node or () if key != "hydra"]
+    alike = get_close_matches(str(cause.key), known, 1)
+    remedy = f"did you mean {alike[0]}?" if alike else f"choose one of {', '.join(known)}"
+    return f"{cause.full_key} is no key; {remedy}"

@@ -1,8 +1,9 @@
 """The schema: every value a run may set, its type and unit; and composing a sentence into it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
+from operator import ge, gt, le
 from typing import Any, Optional
 
 from hydra import compose, initialize_config_dir
@@ -38,21 +39,35 @@ class ImageMode(Enum):
     resize = "resize"  # to size, ratio lost
 
 
+def limited(
+    default: Any = MISSING,
+    *,
+    least: int | float | None = None,
+    above: int | float | None = None,
+    most: int | float | None = None,
+) -> Any:
+    """A field whose value `check_limits` holds to `least <= value <= most` and `value > above`."""
+    limits = {"at least": least, "above": above, "at most": most}
+    return field(
+        default=default, metadata={name: limit for name, limit in limits.items() if limit is not None}
+    )
+
+
 @dataclass
 class Optimizer:
     """AdamW and its schedule."""
 
-    learning_rate: float = MISSING
+    learning_rate: float = limited(above=0)
     """Peak, after warm-up."""
-    warmup_fraction: float = 0.03
-    """Of the stage's steps, in [0, 1]."""
+    warmup_fraction: float = limited(0.03, least=0, most=1)
+    """Of the stage's steps."""
     schedule: Schedule = Schedule.cosine
-    weight_decay: float = 0.0
+    weight_decay: float = limited(0.0, least=0)
     """Of matrices only: never of biases and norms."""
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    max_gradient_norm: float | None = None
+    beta1: float = limited(0.9, least=0, most=1)
+    beta2: float = limited(0.999, least=0, most=1)
+    epsilon: float = limited(1e-8, least=0)
+    max_gradient_norm: float | None = limited(None, above=0)
     """Clips at this norm; null clips nothing, as LLaVA's recipe does."""
 
 
@@ -62,7 +77,7 @@ class Source:
 
     shards: Any = MISSING
     """A glob or a list of globs of tar files."""
-    weight: float = 1.0
+    weight: float = limited(1.0, least=0)
     """Passes over the source in one epoch of the mixture; 0.3 reads three samples of ten."""
     licence: str | None = None
     made_by: str | None = None
@@ -79,11 +94,11 @@ class Stage:
     template: Any = None
     """A choice of the group `template`; null is the LLM's own."""
     image_mode: ImageMode = MISSING
-    batch_size: int = MISSING
+    batch_size: int = limited(least=1)
     """Samples per optimizer step, over all devices."""
-    steps: int | None = None
+    steps: int | None = limited(None, least=1)
     """Optimizer steps; null follows from `epochs`."""
-    epochs: float = 1.0
+    epochs: float = limited(1.0, above=0)
     """Passes over the mixture if `steps` is null."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     mixture: dict[str, Source] | None = None
@@ -99,15 +114,15 @@ class Trainer:
     accelerator: str = "cpu"
     precision: str = "32-true"
     """As Lightning spells it: `32-true`, `bf16-mixed`, ..."""
-    num_workers: int = 0
+    num_workers: int = limited(0, least=0)
     """Processes that prepare batches; 0 prepares them in the training process."""
-    num_threads: int = 2
+    num_threads: int = limited(2, least=1)
     """CPU threads of the training process; part of what makes a CPU run repeat to the bit."""
-    checkpoint_every: int = 100
+    checkpoint_every: int = limited(100, least=1)
     """Steps between resumable checkpoints."""
-    log_every: int = 10
+    log_every: int = limited(10, least=1)
     """Steps between logged metrics."""
-    max_steps: int | None = None
+    max_steps: int | None = limited(None, least=1)
     """Cuts every stage short after this many steps, for trials."""
 
 
@@ -117,9 +132,9 @@ class Evaluation:
 
     benchmarks: dict[str, Any] = field(default_factory=dict)
     """Choices of the group `benchmark` by name."""
-    batch_size: int = 1
+    batch_size: int = limited(1, least=1)
     """Questions at once."""
-    table_size: int = 0
+    table_size: int = limited(0, least=0)
     """Predictions kept with their pictures in the tracker."""
 
 
@@ -148,7 +163,7 @@ class Run:
     paths: Paths = field(default_factory=Paths)
     name: str = MISSING
     """Names the experiment in the tracker, the sweep's folder and the report."""
-    seed: int = MISSING
+    seed: int = limited(least=0)
     cell: str | None = None
     """Set by a sweep: the folder of this cell."""
     parent: str | None = None
@@ -179,6 +194,7 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
     Raises:
         hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: An unknown key or choice, or
             a value of the wrong type.
+        ValueError: A value outside its limits.
     """
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         config = compose("config", list(overrides), return_hydra_config=True)
@@ -189,4 +205,26 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
     with open_dict(config):
         del config.hydra
     OmegaConf.set_readonly(config, True)
+    check_limits(config)
     return Sentence(config, choices, states_axes)
+
+
+def check_limits(node: DictConfig) -> None:
+    """Hold every value of the schema to its limits.
+
+    Raises:
+        ValueError: One is outside.
+    """
+    kind = OmegaConf.get_type(node)
+    limits = {field.name: field.metadata for field in fields(kind)} if is_dataclass(kind) else {}
+    for key in map(str, node):
+        child = node._get_node(key)
+        if isinstance(child, DictConfig) and not (child._is_none() or child._is_missing()):
+            check_limits(child)
+        elif not OmegaConf.is_missing(node, key) and node[key] is not None:
+            for name, limit in limits.get(key, {}).items():
+                if not _WITHIN[name](node[key], limit):
+                    raise ValueError(f"{node._get_full_key(key)} must be {name} {limit}, got {node[key]}")
+
+
+_WITHIN: dict[str, Callable[[Any, Any], bool]] = {"at least": ge, "above": gt, "at most": le}

@@ -24,3 +24,4 @@ def quiet_libraries() -> None:
     from transformers.utils import logging as transformers_logging  # noqa: PLC0415 (after the environment)
 
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # its table of missing weights: we stop with one line

@@ -64,11 +64,8 @@ def sources(config: DictConfig) -> Mapping[str, DictConfig]:
     """Return the sources that the outermost stage reads; a weight of 0 removes one.
 
     Raises:
-        ValueError: None is left, or a weight is negative.
+        ValueError: None is left.
     """
-    for name, source in config.mixture.items():
-        if source.weight < 0:
-            raise ValueError(f"mixture.{name}.weight must not be negative, got {source.weight}")
     kept = {str(name): source for name, source in config.mixture.items() if source.weight}
     if not kept:
         raise ValueError(f"mixture of stage {config.stage.name} is empty; choose one: mixture=NAME")

@@ -34,5 +34,5 @@ def test_a_picture_is_never_cut() -> None:
 
 
 def test_a_document_with_nothing_to_learn_is_named() -> None:
-    with pytest.raises(ValueError, match="b: nothing to learn"):
+    with pytest.raises(ValueError, match="b: no answer starts"):
         pack([SECOND], [], ["b"], 3, 4, 1)

@@ -64,3 +64,10 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     save_file(weights, tmp_path / WEIGHTS_FILE)
     with pytest.raises(ValueError, match=r"does not fit open_clip_config.json[\s\S]*class_embedding"):
         build(tmp_path)
+
+
+def test_weights_that_are_cut_off_are_named(tmp_path: Path) -> None:
+    shutil.copy(FOLDER / CONFIG_FILE, tmp_path)
+    (tmp_path / WEIGHTS_FILE).write_bytes((FOLDER / WEIGHTS_FILE).read_bytes()[:100_000])
+    with pytest.raises(ValueError, match=f"{WEIGHTS_FILE} is damaged"):
+        build(tmp_path)

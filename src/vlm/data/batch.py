@@ -55,9 +55,9 @@ def pack(
         expanded = expand_images(document, tokens_per_image)
         cut = slice(context_length)
         if IMAGE_ID in expanded.ids[context_length:]:
-            raise ValueError(f"{key}: its pictures do not fit llm.context_length={context_length}")
+            raise ValueError(f"{key}: its pictures do not fit llm.context_length={context_length}; raise it")
         if all(label == IGNORE_ID for label in expanded.labels[cut]):
-            raise ValueError(f"{key}: nothing to learn within llm.context_length={context_length} tokens")
+            raise ValueError(f"{key}: no answer starts within llm.context_length={context_length}; raise it")
         ids += expanded.ids[cut]
         labels += expanded.labels[cut]
         positions += range(len(ids) - boundaries[-1])

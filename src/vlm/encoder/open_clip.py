@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import open_clip
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -97,15 +98,17 @@ class OpenCLIPEncoder(Encoder):
         if not path.is_file():
             raise ValueError(f"encoder.checkpoint has no {WEIGHTS_FILE}; put it in {self._folder}")
         prefix = "visual."
-        tensors = {
-            name.removeprefix(prefix): tensor.float()
-            for name, tensor in load_file(path).items()
-            if name.startswith(prefix)
-        }
         try:
+            tensors = {
+                name.removeprefix(prefix): tensor.float()
+                for name, tensor in load_file(path).items()
+                if name.startswith(prefix)
+            }
             tower.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise ValueError(f"{path} does not fit {CONFIG_FILE} beside it: {error}") from error
+        except (RuntimeError, SafetensorError) as error:
+            raise ValueError(
+                f"{path} is damaged or does not fit {CONFIG_FILE} beside it ({error}); copy it again"
+            ) from error
 
     def forward(self, pixels: Pixels) -> PatchFeatures:
         """Return the hidden state of the chosen block."""

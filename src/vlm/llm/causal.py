@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
@@ -43,8 +44,14 @@ class CausalLM(LLM):
             return kind.from_pretrained(self._checkpoint, **options)
         except OSError as error:
             raise ValueError(
-                f"llm.checkpoint={self._checkpoint} is neither a folder nor reachable on the hub; "
+                f"llm.checkpoint={self._checkpoint} is no readable folder, nor a name on the hub "
+                f"({str(error).splitlines()[0]}); "
                 "put config.json, the tokenizer and model.safetensors into a folder and give its path"
+            ) from error
+        except (RuntimeError, SafetensorError) as error:
+            raise ValueError(
+                f"llm.checkpoint={self._checkpoint} is damaged or does not fit its config.json "
+                f"({error}); copy it again"
             ) from error
 
     @property
@@ -53,11 +60,21 @@ class CausalLM(LLM):
         return int(self._config.hidden_size)
 
     def configure_model(self) -> None:
-        """Build the network and load its weights; a second call does nothing."""
+        """Build the network and load its weights; a second call does nothing.
+
+        Raises:
+            ValueError: The weights are damaged, lack some, or do not fit.
+        """
         if hasattr(self, "network"):
             return
         if self._weights == "pretrained":
-            self.network = self._from_hub(AutoModelForCausalLM, dtype=torch.float32)
+            self.network, report = self._from_hub(
+                AutoModelForCausalLM, dtype=torch.float32, output_loading_info=True
+            )
+            if report["missing_keys"]:  # transformers would train on from random numbers
+                raise ValueError(
+                    f"llm.checkpoint={self._checkpoint} lacks {min(report['missing_keys'])}; copy it again"
+                )
         else:
             self.network = AutoModelForCausalLM.from_config(self._config, dtype=torch.float32)
 

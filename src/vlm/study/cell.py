@@ -93,7 +93,7 @@ class Cell:
             self.tracker.finish(run, succeeded=True)
 
     def _evaluate(self, planned: PlannedEvaluation, run: str) -> None:
-        """Ask the benchmark, unless its scores are known; record a table with pictures either way."""
+        """Ask the benchmark, unless its scores are known; record its table, with pictures."""
         if planned.read() is not None:
             return
         config = self.planned.config

@@ -24,8 +24,6 @@ class Resumable(lightning.Callback):
     """
 
     def __init__(self, path: Path, every: int) -> None:
-        if every < 1:
-            raise ValueError(f"trainer.checkpoint_every must be at least 1, got {every}")
         self.path, self.every = path, every
         self._asked = False
         self._previous: dict[int, Any] = {}
