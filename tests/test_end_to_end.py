@@ -48,6 +48,9 @@ def test_a_sweep_trains_scores_records_and_reports(real: list[str], tmp_path: Pa
     assert len(children) == 2
     assert sorted(run.data.tags["stage"] for run in stages) == ["align", "align", "instruct", "instruct"]
     assert all("train/loss" in run.data.metrics for run in stages)
+    for run in stages:
+        kept = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+        assert kept == {"config.yaml", "manifest.json"}
     assert all("benchmark/shapes/accuracy" in runs[key].data.metrics for key in children)
     assert {runs[key].data.params["projector"] for key in children} == {"linear", "mlp2"}
 

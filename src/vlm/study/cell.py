@@ -64,8 +64,7 @@ class Cell:
             self.tracker.finish(run, succeeded=False)
             raise
         self.tracker.log_metrics(run, known_metrics(evaluations))
-        self.tracker.log_artifact(run, self.planned.folder.config)
-        self.tracker.log_artifact(run, self.planned.folder.manifest)
+        self._keep(self.planned, run)
         self.tracker.finish(run, succeeded=True)
         return run
 
@@ -87,10 +86,16 @@ class Cell:
             run = self._start(name, cell_run or None, stage.config, words, {"folder": str(stage.folder)})
             try:
                 train_stage(stage, self.tracker, run)
+                self._keep(stage, run)
             except BaseException:
                 self.tracker.finish(run, succeeded=False)
                 raise
             self.tracker.finish(run, succeeded=True)
+
+    def _keep(self, stage: PlannedStage, run: str) -> None:
+        """Record what the finished stage says of itself."""
+        for path in (stage.folder.config, stage.folder.manifest):
+            self.tracker.log_artifact(run, path)
 
     def _evaluate(self, planned: PlannedEvaluation, run: str) -> None:
         """Ask the benchmark, unless its scores are known; record its table, with pictures."""
