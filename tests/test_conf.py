@@ -13,7 +13,7 @@ from vlm.paths import config_dir
 GROUPS = sorted(path.name for path in config_dir().iterdir() if path.is_dir())
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((config_dir() / group).glob("*.yaml"))]
 SENTENCE_GROUPS = sorted(set(GROUPS) - {"template", "benchmark"})
-GIVEN_BY_BUILD = {"vision_dim": 1, "text_dim": 1}
+GIVEN_BY_BUILD = {"vision_dim": 1, "text_dim": 1, "grid": (1, 1)}
 
 
 def targets(node: object) -> list[DictConfig]:

@@ -40,7 +40,9 @@ def build_model(config: DictConfig) -> VisionLanguageModel:
     """Return the three parts, joined and not yet built."""
     encoder: Encoder = _make(config.encoder)
     llm: LLM = _make(config.llm)
-    projector: Projector = _make(config.projector, vision_dim=encoder.vision_dim, text_dim=llm.text_dim)
+    projector: Projector = _make(
+        config.projector, vision_dim=encoder.vision_dim, text_dim=llm.text_dim, grid=encoder.grid
+    )
     return VisionLanguageModel(encoder, projector, llm)
 
 

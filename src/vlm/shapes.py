@@ -3,7 +3,7 @@
 image       pictures of a batch              batch      rows of a padded batch (generation)
 height      pixels, top to bottom            patch      patches of a picture, in raster order
 width       pixels, left to right            token      tokens of a packed row, or of one picture
-vision_dim  size of a patch feature          document   conversations in a packed row
+dim         size of a patch feature          document   conversations in a packed row
 text_dim    size of an LLM embedding         vocabulary words the LLM knows
 """
 
@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 Pixels = Float[Tensor, "image 3 height width"]
-PatchFeatures = Float[Tensor, "image patch vision_dim"]
+PatchFeatures = Float[Tensor, "image patch dim"]
+FeatureMap = Float[Tensor, "image dim row column"]
 VisualTokens = Float[Tensor, "image visual_token text_dim"]
 TokenIds = Int[Tensor, " token"]
 Sequence = Float[Tensor, "token text_dim"]

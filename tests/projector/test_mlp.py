@@ -12,14 +12,14 @@ from vlm.projector.mlp import MLPProjector
     [(1, 4096, 4_198_400), (1, 5120, 5_248_000), (2, 4096, 20_979_712), (2, 5120, 31_467_520)],
 )
 def test_parameter_counts_are_llavas(depth: int, text_dim: int, parameters: int) -> None:
-    projector = MLPProjector(1024, text_dim, depth)
+    projector = MLPProjector(1024, text_dim, (24, 24), depth)
     with torch.device("meta"):
         projector.configure_model()
     assert sum(weight.numel() for weight in projector.parameters()) == parameters
 
 
 def test_the_formula_is_linear_gelu_linear() -> None:
-    projector = MLPProjector(3, 4, 2)
+    projector = MLPProjector(3, 4, (1, 5), 2)
     projector.configure_model()
     weights = projector.state_dict()
     assert list(weights) == ["layers.0.weight", "layers.0.bias", "layers.2.weight", "layers.2.bias"]
@@ -31,4 +31,4 @@ def test_the_formula_is_linear_gelu_linear() -> None:
 
 def test_a_depth_of_none_is_named() -> None:
     with pytest.raises(ValueError, match=r"projector.depth must be at least 1, got 0"):
-        MLPProjector(3, 4, 0)
+        MLPProjector(3, 4, (1, 5), 0)

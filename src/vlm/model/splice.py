@@ -15,6 +15,6 @@ def splice(embedded: Sequence, visual: VisualTokens, ids: TokenIds) -> Sequence:
     if num_places != num_visual:
         raise ValueError(
             f"the batch keeps {num_places} places for visual tokens and the projector made {num_visual}; "
-            "projector.num_tokens must agree with its forward"
+            "projector.output_grid must agree with its forward"
         )
     return embedded.masked_scatter(places.unsqueeze(-1), visual.to(embedded.dtype))

@@ -28,7 +28,7 @@ class VisionLanguageModel(lightning.LightningModule):
     @property
     def tokens_per_image(self) -> int:
         """Visual tokens of one picture."""
-        return self.projector.num_tokens(self.encoder.grid)
+        return self.projector.num_tokens
 
     def configure_model(self) -> None:
         """Build the three parts."""

@@ -1,6 +1,7 @@
 """A projector turns patch features into visual tokens in the LLM's embedding space."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import lightning
 
@@ -13,16 +14,25 @@ class Projector(lightning.LightningModule):
     Args:
         vision_dim: Size of a patch feature.
         text_dim: Size of an LLM embedding.
+        grid: Rows and columns of patches.
     """
 
-    def __init__(self, vision_dim: int, text_dim: int) -> None:
+    def __init__(self, vision_dim: int, text_dim: int, grid: Sequence[int]) -> None:
         super().__init__()
         self.vision_dim, self.text_dim = vision_dim, text_dim
+        self.grid: tuple[int, int] = (grid[0], grid[1])
 
+    @property
     @abstractmethod
-    def num_tokens(self, grid: tuple[int, int]) -> int:
-        """Return how many visual tokens a picture of rows x columns patches becomes."""
+    def output_grid(self) -> tuple[int, int]:
+        """Rows and columns of visual tokens; one row where their order is not one of places."""
+
+    @property
+    def num_tokens(self) -> int:
+        """How many visual tokens the grid becomes."""
+        rows, columns = self.output_grid
+        return rows * columns
 
     @abstractmethod
     def forward(self, features: PatchFeatures) -> VisualTokens:
-        """Return the visual tokens of each picture."""
+        """Return the visual tokens of each grid."""
