@@ -6,9 +6,9 @@ from random import Random
 from vlm.corpus.shapes.language import KINDS, SHORT_ANSWER, caption, converse, written_places
 from vlm.corpus.shapes.scene import PLACES, Scene, draw_scene
 from vlm.data.sample import IMAGE_PLACEHOLDER, Turn
-from vlm.data.template import PlainTemplate, RoleTemplate, Span
+from vlm.data.template import PlainTemplate, Span, TurnTemplate
 
-CHAT = RoleTemplate(system="", user="USER", assistant="ASSISTANT", turn_end=" ", answer_end="</s>")
+CHAT = TurnTemplate(system="", human_start="USER: ", human_end=" ASSISTANT: ", answer_end="</s>")
 PLAIN = PlainTemplate(answer_end="\n")
 # Shares of the documents; the rest are conversations about all kinds of things.
 CAPTION_RATE = 0.1

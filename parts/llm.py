@@ -24,7 +24,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from vlm.corpus.shapes.language import KINDS, written_places
 from vlm.corpus.shapes.scene import Scene, draw_scene
-from vlm.data.template import RoleTemplate, Span
+from vlm.data.template import Span, TurnTemplate
 from vlm.data.tokens import IGNORE_ID, IMAGE_ID, tokenize
 
 POOLED_RATE = 0.5  # share of documents that show a place as one vector
@@ -114,7 +114,7 @@ def batches(
 
 @torch.no_grad()
 def reading_accuracy(
-    llm: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, template: RoleTemplate,
+    llm: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, template: TurnTemplate,
     num_questions: int, pooled: bool, seed: int,
 ) -> dict[str, float]:  # fmt: skip
     """Exact match of greedy answers about validation scenes: one question each, by kind and in all.
@@ -151,7 +151,7 @@ def trapezoid(step: int, num_steps: int) -> float:
 def reading_skills(
     llm: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerBase,
-    template: RoleTemplate,
+    template: TurnTemplate,
     num_questions: int,
     seed: int,
 ) -> dict[str, dict[str, float]]:
@@ -171,7 +171,7 @@ def resume(saved: Path, parts: list[Any]) -> int:
 
 
 def train_llm(
-    config: dict, tokenizer: PreTrainedTokenizerBase, template: RoleTemplate,
+    config: dict, tokenizer: PreTrainedTokenizerBase, template: TurnTemplate,
     num_steps: int, batch_size: int, learning_rate: float, seed: int, log: Path,
 ) -> tuple[LlamaForCausalLM, float]:  # fmt: skip
     """Train from nothing; return the model and its last loss (nats per token)."""

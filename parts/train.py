@@ -49,7 +49,7 @@ def make_encoder(folder: Path, log: Path) -> dict[str, Any]:
 
 def probe_encoder(folder: Path, num_scenes: int = 4000) -> dict[str, float]:
     """Probe the features that the framework's own encoder reads from the written files."""
-    encoder = OpenCLIPEncoder(str(folder), "pretrained", -2, [MEAN] * 3, [STD] * 3, LICENCE)
+    encoder = OpenCLIPEncoder(None, str(folder), "pretrained", -2, False, [MEAN] * 3, [STD] * 3, LICENCE)
     encoder.configure_model()
     return probe(encoder.eval(), seed=1, num_scenes=num_scenes)
 

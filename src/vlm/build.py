@@ -1,11 +1,12 @@
 """Config to objects: the only file that instantiates, and the only place where the parts meet."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,6 +21,7 @@ from vlm.encoder.base import Encoder
 from vlm.llm.base import LLM
 from vlm.model.generate import answer
 from vlm.model.vision_language import VisionLanguageModel
+from vlm.paths import projector_file
 from vlm.projector.base import Projector
 from vlm.sentence import PlannedStage, source_shards, sources
 from vlm.tracking.base import Tracker
@@ -27,23 +29,50 @@ from vlm.training.progress import ProgressBar
 from vlm.training.resume import Resumable
 from vlm.training.task import Task
 
+FOR_OTHERS = {"made_by", "weights"}
+"""Who makes a benchmark's data; the file that a projector starts from."""
 
-def _make(node: DictConfig, **sizes: Any) -> Any:
-    """Instantiate with plain lists and dicts; keys that describe and do not construct are left out."""
+
+def _make(node: DictConfig, twin: bool = False, **sizes: Any) -> Any:
+    """Instantiate with plain lists and dicts; keys that the class does not take are for others to read."""
     plain = OmegaConf.to_container(node, resolve=True)
     assert isinstance(plain, dict)
-    plain.pop("made_by", None)
-    return instantiate(plain, _convert_="all", **sizes)
+    taken = inspect.signature(get_class(plain["_target_"])).parameters
+    for key in FOR_OTHERS - set(taken):
+        plain.pop(key, None)
+    return instantiate(_twins(plain) if twin else plain, _convert_="all", **sizes)
+
+
+def _twins(node: Any) -> Any:
+    """Return the settings of a part's small twin, inner parts first."""
+    if not isinstance(node, dict):
+        return node
+    inner = {key: _twins(value) for key, value in node.items()}
+    kind: Any = get_class(inner["_target_"]) if "_target_" in inner else None
+    return kind.twin(inner) if hasattr(kind, "twin") else inner
 
 
 def build_model(config: DictConfig) -> VisionLanguageModel:
-    """Return the three parts, joined and not yet built."""
-    encoder: Encoder = _make(config.encoder)
-    llm: LLM = _make(config.llm)
-    projector: Projector = _make(
-        config.projector, vision_dim=encoder.vision_dim, text_dim=llm.text_dim, grid=encoder.grid
-    )
-    return VisionLanguageModel(encoder, projector, llm)
+    """Return the three parts, joined and not yet built.
+
+    Raises:
+        ValueError: Files of a part are missing; one message names those of all parts.
+    """
+    encoder: Encoder = _make(config.encoder, config.twin)
+    llm: LLM = _make(config.llm, config.twin)
+    sizes = {"vision_dim": encoder.vision_dim, "text_dim": llm.text_dim, "grid": encoder.grid}
+    projector: Projector = _make(config.projector, config.twin, **sizes)
+    missing = []
+    for part in (encoder, llm):
+        try:
+            part.locate()
+        except ValueError as error:
+            missing.append(str(error))
+    if missing:
+        raise ValueError("; and ".join(missing))
+    weights = config.projector.weights
+    starting = None if weights == "random" or config.twin else projector_file(weights)
+    return VisionLanguageModel(encoder, projector, llm, starting)
 
 
 def build_template(config: DictConfig, model: VisionLanguageModel) -> Template:

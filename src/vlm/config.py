@@ -164,6 +164,8 @@ class Run:
     name: str = MISSING
     """Names the experiment in the tracker, the sweep's folder and the report."""
     seed: int = limited(least=0)
+    twin: bool = False
+    """Build every part as a small random twin of the same class and wiring, to prove a sentence on a CPU."""
     cell: str | None = None
     """Set by a sweep: the folder of this cell."""
     parent: str | None = None

@@ -26,3 +26,42 @@ def checkpoint_path(checkpoint: str) -> Path | None:
         if path.exists():
             return path
     return None
+
+
+def projector_file(weights: str) -> Path:
+    """Return the file that `projector.weights` names.
+
+    Raises:
+        ValueError: There is none.
+    """
+    path = Path(weights).expanduser()
+    for found in (path, path / "projector.safetensors", path / "mm_projector.bin"):
+        if found.is_file():
+            return found
+    raise ValueError(
+        f"projector.weights must be random, or a path with projector.safetensors or mm_projector.bin; "
+        f"got {weights}, which has none"
+    )
+
+
+def part_files(part: str, checkpoint: str, weights: str, files: str) -> str:
+    """Return where a part's files are: the folder or file that `weights` names, or its checkpoint.
+
+    Args:
+        part: Its group.
+        checkpoint: A packaged asset, a local path, or a hub's name.
+        weights: `pretrained`, `random`, or a path.
+        files: What must be there, in words.
+
+    Raises:
+        ValueError: `weights` names a path that does not exist.
+    """
+    if weights in ("pretrained", "random"):
+        return str(checkpoint_path(checkpoint) or checkpoint)
+    path = Path(weights).expanduser()
+    if not path.exists():
+        raise ValueError(
+            f"{part}.weights must be pretrained, random, or a path with {files}; got {weights}, which is "
+            "not there"
+        )
+    return str(path)

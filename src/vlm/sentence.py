@@ -100,7 +100,8 @@ def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
     stage["template"] = stage["template"] or _plain(config.llm.template)
     return {
         "numerics": NUMERICS,
-        "parts": {part: _part_identity(config[part]) for part in PARTS},
+        "parts": {part: _part_identity(_plain(config[part])) for part in PARTS},
+        "twin": config.twin,
         "stage": stage,
         "mixture": {
             name: {"weight": source.weight, "content": content_hash(source_shards(config, name))}
@@ -113,11 +114,22 @@ def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
     }
 
 
-def _part_identity(part: DictConfig) -> dict[str, Any]:
-    identity = {key: value for key, value in _plain(part).items() if key not in IRRELEVANT}
-    if "checkpoint" in part:
-        path = checkpoint_path(part.checkpoint)
-        identity["content"] = files_hash(path) if path else part.checkpoint
+def _part_identity(part: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a part, and of the parts in it, can change weights."""
+    identity = {
+        key: _part_identity(value) if isinstance(value, dict) else value
+        for key, value in part.items()
+        if key not in IRRELEVANT
+    }
+    files = part.get("weights", "random")
+    if files == "pretrained":
+        path = checkpoint_path(part["checkpoint"])
+        identity["content"] = files_hash(path) if path else part["checkpoint"]
+    elif files != "random":  # a path, which may move
+        identity["content"] = (
+            files_hash(Path(files).expanduser()) if Path(files).expanduser().exists() else files
+        )
+        identity["weights"] = "pretrained"
     return identity
 
 

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from vlm.data.sample import Turn
-from vlm.data.template import PlainTemplate, RoleTemplate
+from vlm.data.template import PlainTemplate, TurnTemplate
 from vlm.data.tokens import IGNORE_ID, IMAGE_ID, tokenize
 from vlm.paths import assets_dir
 
 TOKENIZER = AutoTokenizer.from_pretrained(assets_dir() / "tiny_llama")
-VICUNA = RoleTemplate("Be good.", "USER", "ASSISTANT", " ", "</s>")
+VICUNA = TurnTemplate("Be good. ", "USER: ", " ASSISTANT: ", "</s>")
 TURNS = (
     Turn("human", "<image>\nWhat color is it?"),
     Turn("gpt", "red"),

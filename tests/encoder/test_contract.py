@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from hydra.utils import instantiate
 
 from tests.conftest import Compose
+from vlm.build import build_model
 from vlm.encoder.base import Encoder
 from vlm.paths import config_dir
 
@@ -13,8 +13,7 @@ CHOICES = sorted(path.stem for path in (config_dir() / "encoder").glob("*.yaml")
 
 @pytest.fixture(params=CHOICES)
 def encoder(request: pytest.FixtureRequest, compose: Compose) -> Encoder:
-    built: Encoder = instantiate(compose(f"encoder={request.param}").encoder, _convert_="all")
-    return built
+    return build_model(compose(f"encoder={request.param}", "twin=true")).encoder
 
 
 def test_sizes_are_known_before_it_is_built_and_true_after(encoder: Encoder) -> None:
@@ -40,6 +39,21 @@ def test_building_twice_changes_nothing(encoder: Encoder) -> None:
     before = [weight.clone() for weight in encoder.parameters()]
     encoder.configure_model()
     assert all(torch.equal(a, b) for a, b in zip(before, encoder.parameters(), strict=True))
+
+
+def test_a_frozen_encoder_lets_gradients_through(encoder: Encoder) -> None:
+    """Whether it learns is the stage's to say: nothing in it stops a gradient."""
+    encoder.configure_model()
+    encoder.requires_grad_(False)
+    pixels = torch.randn(1, 3, encoder.image_size, encoder.image_size, requires_grad=True)
+    encoder(pixels).sum().backward()
+    assert pixels.grad is not None
+
+
+def test_blocks_are_its_transformers(encoder: Encoder) -> None:
+    encoder.configure_model()
+    inside = {id(weight) for weight in encoder.parameters()}
+    assert all(len(stack) and {id(w) for w in stack.parameters()} <= inside for stack in encoder.blocks)
 
 
 def test_it_states_how_it_learned_to_see(encoder: Encoder) -> None:

@@ -16,7 +16,7 @@ FOLDER = assets_dir() / "tiny_clip"
 
 
 def build(folder: Path = FOLDER, layer: int = -2, weights: str = "pretrained") -> OpenCLIPEncoder:
-    encoder = OpenCLIPEncoder(str(folder), weights, layer, [0.5] * 3, [0.5] * 3, "CC0-1.0")
+    encoder = OpenCLIPEncoder(None, str(folder), weights, layer, False, [0.5] * 3, [0.5] * 3, "CC0-1.0")
     encoder.configure_model()
     return encoder.eval()
 
@@ -37,7 +37,7 @@ def test_features_equal_open_clips_hidden_states(layer: int) -> None:
 
 
 def test_blocks_after_the_layer_are_not_built() -> None:
-    assert len(build(layer=-2).tower.transformer.resblocks) == 3
+    assert len(build(layer=-2).network.transformer.resblocks) == 3
 
 
 def test_random_weights_are_not_the_packaged_ones() -> None:
@@ -62,7 +62,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     weights = load_file(FOLDER / WEIGHTS_FILE)
     weights["visual.class_embedding"] = torch.zeros(3)
     save_file(weights, tmp_path / WEIGHTS_FILE)
-    with pytest.raises(ValueError, match=r"does not fit open_clip_config.json[\s\S]*class_embedding"):
+    with pytest.raises(ValueError, match=r"does not fit its architecture[\s\S]*class_embedding"):
         build(tmp_path)
 
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
+from omegaconf import OmegaConf
 
 from tests.conftest import Compose
 from vlm.paths import config_dir
@@ -26,7 +27,10 @@ def projector(request: pytest.FixtureRequest, choice: str, compose: Compose) -> 
 
 def build(compose: Compose, choice: str, grid: tuple[int, int]) -> Projector:
     torch.manual_seed(0)
-    node = compose(f"projector={choice}").projector
+    settings = OmegaConf.to_container(compose(f"projector={choice}").projector, resolve=True)
+    assert isinstance(settings, dict)
+    settings.pop("weights")
+    node = get_class(settings["_target_"]).twin(settings)
     try:
         built: Projector = instantiate(node, vision_dim=12, text_dim=7, grid=grid)
     except InstantiationException:  # it projects nothing, so it needs features of the LLM's size

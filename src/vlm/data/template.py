@@ -17,6 +17,8 @@ class Span:
 class Template:
     """Render turns as spans of text."""
 
+    answer_end: str
+
     def render(self, turns: Sequence[Turn]) -> list[Span]:
         """Return the whole conversation.
 
@@ -30,34 +32,37 @@ class Template:
         raise NotImplementedError
 
 
-class RoleTemplate(Template):
-    """`system USER: question ASSISTANT: answer</s>`, LLaVA's separator style "two".
+class TurnTemplate(Template):
+    """Marks around turns: `system USER: question ASSISTANT: answer</s>`, and every chat format like it.
 
     Args:
-        system: Opens every conversation; may be empty.
-        user: Name before a human turn.
-        assistant: Name before an answer.
-        turn_end: Closes a human turn (and the system text).
+        system: Opens every conversation, with what closes it; may be empty.
+        human_start: Before a question.
+        human_end: After a question, up to where its answer begins.
         answer_end: Closes an answer, and is learned with it.
+        separator: After an answer, before the next question; not learned.
     """
 
-    def __init__(self, system: str, user: str, assistant: str, turn_end: str, answer_end: str) -> None:
-        self.system, self.user, self.assistant = system, user, assistant
-        self.turn_end, self.answer_end = turn_end, answer_end
+    def __init__(
+        self, system: str, human_start: str, human_end: str, answer_end: str, separator: str = ""
+    ) -> None:
+        self.system, self.human_start, self.human_end = system, human_start, human_end
+        self.answer_end, self.separator = answer_end, separator
 
     def render(self, turns: Sequence[Turn]) -> list[Span]:
         """Supervise each answer and its end."""
         _require_alternation(turns)
-        spans = [Span(self.system + self.turn_end)] if self.system else []
-        for turn in turns:
+        spans = [Span(self.system)] if self.system else []
+        for number, turn in enumerate(turns):
             if turn.speaker == "human":
-                spans.append(Span(f"{self.user}: {turn.text}{self.turn_end}{self.assistant}: "))
+                between = self.separator if number else ""
+                spans.append(Span(between + self.human_start + turn.text + self.human_end))
             else:
                 spans.append(Span(turn.text + self.answer_end, supervised=True))
         return spans
 
     def prompt(self, turns: Sequence[Turn]) -> str:
-        """End right after the assistant's colon: the answer brings its own space."""
+        """End without the space that the answer brings itself."""
         return "".join(span.text for span in self.render(turns)).rstrip(" ")
 
 

@@ -1,9 +1,11 @@
 """An encoder turns pixels into patch features."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import lightning
+from torch import nn
 
 from vlm.shapes import PatchFeatures, Pixels
 
@@ -11,7 +13,8 @@ from vlm.shapes import PatchFeatures, Pixels
 class Encoder(lightning.LightningModule):
     """The contract of every encoder.
 
-    All sizes are known before the network is built, so that a projector can be planned for it.
+    All sizes are known before the network is built, so that a projector can be planned for it. Nothing in
+    an encoder stops gradients: whether it learns is the stage's to say.
 
     Args:
         mean: Of each channel in [0, 1], as the encoder learned to see.
@@ -19,9 +22,25 @@ class Encoder(lightning.LightningModule):
         licence: SPDX name or a short text, of the weights.
     """
 
+    network: nn.Module
+    """Once built: everything that has weights."""
+
     def __init__(self, mean: Sequence[float], std: Sequence[float], licence: str) -> None:
         super().__init__()
         self.mean, self.std, self.licence = tuple(mean), tuple(std), licence
+
+    @classmethod
+    @abstractmethod
+    def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of a small random encoder of the same class and wiring."""
+
+    @abstractmethod
+    def locate(self) -> None:
+        """Find the files that it needs.
+
+        Raises:
+            ValueError: Some are missing; the message says which, and where to put them.
+        """
 
     @property
     @abstractmethod
@@ -36,7 +55,12 @@ class Encoder(lightning.LightningModule):
     @property
     @abstractmethod
     def grid(self) -> tuple[int, int]:
-        """Rows and columns of patches."""
+        """Rows and columns of patches; one row where some features are of no place."""
+
+    @property
+    @abstractmethod
+    def blocks(self) -> list[nn.ModuleList]:
+        """The layers of each transformer in it, first to last, once built."""
 
     @abstractmethod
     def forward(self, pixels: Pixels) -> PatchFeatures:

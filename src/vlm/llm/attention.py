@@ -25,6 +25,8 @@ def varlen_attention(
     boundaries: Tensor,
     scaling: float | None = None,
     dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attend within documents.
@@ -38,42 +40,61 @@ def varlen_attention(
         boundaries: Edges of the documents, int32.
         scaling: Of the scores; None is one over the root of head_dim.
         dropout: Must be 0.
+        sliding_window: How many tokens, itself included, a token sees at most.
+        softcap: The value `c` of scores that are softly capped as `c tanh(score / c)` (Gemma 2).
 
     Returns:
         [1, tokens, heads, head_dim], and None for the weights.
     """
     if attention_mask is not None or dropout:
         raise ValueError("varlen attention takes neither a mask nor dropout")
-    attend = _on_cuda if query.is_cuda else _on_cpu
-    return attend(query, key, value, boundaries, scaling), None
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+    if query.is_cuda and softcap is None:
+        return _on_cuda(query, key, value, boundaries, scaling, sliding_window), None
+    documents = []
+    for start, stop in pairwise(boundaries.tolist()):
+        inside = slice(start, stop)
+        parts = query[:, :, inside], key[:, :, inside], value[:, :, inside]
+        documents.append(_one_document(*parts, scaling, sliding_window, softcap))
+    return torch.cat(documents, dim=2).transpose(1, 2), None
 
 
-def _on_cpu(query: Tensor, key: Tensor, value: Tensor, boundaries: Tensor, scaling: float | None) -> Tensor:
-    documents = [
-        scaled_dot_product_attention(
-            query[:, :, start:stop],
-            key[:, :, start:stop],
-            value[:, :, start:stop],
-            is_causal=True,
-            scale=scaling,
-            enable_gqa=key.shape[1] != query.shape[1],
-        )
-        for start, stop in pairwise(boundaries.tolist())
-    ]
-    return torch.cat(documents, dim=2).transpose(1, 2)
+def _one_document(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    window: int | None,
+    softcap: float | None,
+) -> Tensor:
+    length = query.shape[2]
+    if window is not None and window >= length:
+        window = None
+    if softcap is None and window is None:
+        return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
+    places = torch.arange(length, device=query.device)
+    distance = places.unsqueeze(1) - places
+    seen = (distance >= 0) & (distance < (window or length))
+    if softcap is None:
+        return scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=scaling)
+    scores = query @ key.mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    scores = (softcap * torch.tanh(scores / softcap)).masked_fill(~seen, -torch.inf)
+    return scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value
 
 
-def _on_cuda(query: Tensor, key: Tensor, value: Tensor, boundaries: Tensor, scaling: float | None) -> Tensor:
+def _on_cuda(
+    query: Tensor, key: Tensor, value: Tensor, boundaries: Tensor, scaling: float | None, window: int | None
+) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn  # noqa: PLC0415 (needs a CUDA build)
 
-    repeats = query.shape[1] // key.shape[1]
-    if repeats > 1:
-        key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
     longest = int((boundaries[1:] - boundaries[:-1]).max())
     query, key, value = (tensor.squeeze(0).transpose(0, 1).contiguous() for tensor in (query, key, value))
     attended = varlen_attn(
-        query, key, value, boundaries, boundaries, longest, longest, scale=scaling, window_size=(-1, 0)
-    )
+        query, key, value, boundaries, boundaries, longest, longest, scale=scaling,
+        window_size=(window - 1 if window else -1, 0),
+    )  # fmt: skip
     assert isinstance(attended, Tensor)
     return attended.unsqueeze(0)
 

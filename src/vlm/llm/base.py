@@ -1,10 +1,12 @@
 """An LLM embeds ids, turns a sequence into hidden states, and owns the head."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import lightning
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from vlm.data.template import Template
@@ -20,11 +22,35 @@ class LLM(lightning.LightningModule):
         licence: SPDX name or a short text, of the weights.
     """
 
-    tokenizer: PreTrainedTokenizerBase
+    quantization: Any = None
+    """How to load frozen weights in fewer bits; an adapter asks for it."""
 
     def __init__(self, template: Template, context_length: int, licence: str) -> None:
         super().__init__()
         self.template, self.context_length, self.licence = template, context_length, licence
+
+    @classmethod
+    @abstractmethod
+    def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of a small random model of the same class and wiring."""
+
+    @abstractmethod
+    def locate(self) -> None:
+        """Find the files that it needs.
+
+        Raises:
+            ValueError: Some are missing; the message says which, and where to put them.
+        """
+
+    @property
+    @abstractmethod
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Text to ids; its padding token is set."""
+
+    @property
+    @abstractmethod
+    def blocks(self) -> nn.ModuleList:
+        """The transformer's layers, first to last, of the built model."""
 
     @property
     @abstractmethod
@@ -43,6 +69,17 @@ class LLM(lightning.LightningModule):
     @abstractmethod
     def head(self) -> Float[Tensor, "vocabulary text_dim"]:
         """Weights that turn a hidden state into the logits of the next word."""
+
+    @property
+    def logit_cap(self) -> float | None:
+        """The value `c` of logits that are softly capped as `c tanh(logits / c)`; None caps nothing."""
+        return None
+
+    @property
+    def stop_ids(self) -> list[int]:
+        """Tokens that end an answer: the tokenizer's EOS, and what closes an answer of the template."""
+        end = self.tokenizer.get_vocab().get(self.template.answer_end.strip())
+        return sorted({self.tokenizer.eos_token_id} | ({end} if end is not None else set()))
 
     @abstractmethod
     def generate(

@@ -1,63 +1,123 @@
 """Any causal language model of transformers: Llama, Vicuna, Qwen, Mistral, ..."""
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from vlm.data.template import Template
 from vlm.llm.attention import NAME as VARLEN
 from vlm.llm.base import LLM
-from vlm.paths import checkpoint_path
+from vlm.llm.twin import shrink
+from vlm.paths import part_files
 from vlm.shapes import Boundaries, PaddedMask, PaddedSequence, Sequence, TokenIds
+
+FILES = "config.json, the tokenizer's files and *.safetensors"
 
 
 class CausalLM(LLM):
     """A causal LM that reads packed documents through varlen attention.
 
     Args:
-        checkpoint: A folder in transformers' format, packaged or local, or a hub's name of one.
-        weights: `pretrained`, or `random`.
+        checkpoint: Where it is published: a hub's name, or a folder in transformers' format.
+        weights: `pretrained` reads the checkpoint; `random`; or a folder to read instead.
+        config: What of its `config.json` is known without its files: `model_type` and sizes, by
+            transformers' names. None reads them from the files.
         template: How it was taught to converse.
+        pad_token: Fills the left of shorter prompts in generation, and is never attended to; None is the
+            tokenizer's own. No token is ever added to a vocabulary.
         context_length: In tokens.
         licence: Of the weights.
 
     Raises:
-        ValueError: The checkpoint is nowhere to be found.
+        ValueError: The folder does not exist, or the config is none of transformers'.
     """
 
     def __init__(
-        self, checkpoint: str, weights: str, template: Template, context_length: int, licence: str
+        self,
+        checkpoint: str,
+        weights: str,
+        config: Mapping[str, Any] | None,
+        template: Template,
+        pad_token: str | None,
+        context_length: int,
+        licence: str,
     ) -> None:
         super().__init__(template, context_length, licence)
-        if weights not in ("pretrained", "random"):
-            raise ValueError(f"llm.weights must be pretrained or random, got {weights}")
-        self._checkpoint, self._weights = str(checkpoint_path(checkpoint) or checkpoint), weights
-        self._config = self._from_hub(AutoConfig)
-        self.tokenizer: PreTrainedTokenizerBase = self._from_hub(AutoTokenizer)
+        self.checkpoint, self.weights, self.pad_token = checkpoint, weights, pad_token
+        self._files = part_files("llm", checkpoint, weights, FILES)
+        self._stated = dict(config) if config else None
+        self.config = AutoConfig.for_model(**self._stated) if self._stated else self._read(AutoConfig)
 
-    def _from_hub(self, kind: Any, **options: Any) -> Any:
+    @classmethod
+    def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of a small random model of the same family, with the packaged tokenizer."""
+        stated = settings["config"]
+        if stated is None:
+            files = part_files("llm", settings["checkpoint"], settings["weights"], FILES)
+            stated = AutoConfig.from_pretrained(files).to_diff_dict()
+        tokenizer = "tiny_llama"
+        small = {"checkpoint": tokenizer, "weights": "random", "config": shrink(stated), "pad_token": None}
+        return {**settings, **small, "context_length": 2048}
+
+    def locate(self) -> None:
+        """Find the files that it needs, on this machine or on the hub.
+
+        Raises:
+            ValueError: Some are missing, damaged, or of another model than the config states.
+        """
+        self.tokenizer  # noqa: B018 (reads it)
+        if self.weights == "random":
+            return
+        found = self._read(AutoConfig)
+        for key, value in (self._stated or {}).items():
+            actual = getattr(found, key, value)
+            if actual != value:
+                raise ValueError(
+                    f"llm.config.{key}={value}, but {self._files}/config.json says {actual}; "
+                    "llm.config=null takes what the files say"
+                )
+        self.config = found
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The checkpoint's own, with the padding token that the settings name."""
+        tokenizer = self._read(AutoTokenizer)
+        pad_token = self.pad_token or tokenizer.pad_token or tokenizer.eos_token
+        if pad_token not in tokenizer.get_vocab():
+            raise ValueError(f"llm.pad_token={pad_token} is no token of {self._files}; choose one that is")
+        tokenizer.pad_token = pad_token
+        return tokenizer
+
+    def _read(self, kind: Any, **options: Any) -> Any:
         try:
-            return kind.from_pretrained(self._checkpoint, **options)
+            return kind.from_pretrained(self._files, **options)
         except OSError as error:
             raise ValueError(
-                f"llm.checkpoint={self._checkpoint} is no readable folder, nor a name on the hub "
-                f"({str(error).splitlines()[0]}); "
-                "put config.json, the tokenizer and model.safetensors into a folder and give its path"
+                f"llm.checkpoint={self._files} is no readable folder, and no hub gives it "
+                f"({str(error).splitlines()[0]}); put {FILES} into a folder and say llm.weights=FOLDER"
             ) from error
         except (RuntimeError, SafetensorError) as error:
             raise ValueError(
-                f"llm.checkpoint={self._checkpoint} is damaged or does not fit its config.json "
+                f"llm.checkpoint={self._files} is damaged or does not fit its config.json "
                 f"({error}); copy it again"
             ) from error
 
     @property
     def text_dim(self) -> int:
         """The configuration's hidden size."""
-        return int(self._config.hidden_size)
+        return int(self.config.hidden_size)
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The decoder's layers."""
+        blocks: nn.ModuleList = self.network.base_model.layers
+        return blocks
 
     def configure_model(self) -> None:
         """Build the network and load its weights; a second call does nothing.
@@ -67,16 +127,17 @@ class CausalLM(LLM):
         """
         if hasattr(self, "network"):
             return
-        if self._weights == "pretrained":
-            self.network, report = self._from_hub(
-                AutoModelForCausalLM, dtype=torch.float32, output_loading_info=True
+        if self.weights == "random":
+            self.network = AutoModelForCausalLM.from_config(self.config, dtype=torch.float32)
+            return
+        options = {"quantization_config": self.quantization} if self.quantization else {}
+        self.network, report = self._read(
+            AutoModelForCausalLM, dtype=torch.float32, output_loading_info=True, **options
+        )
+        if report["missing_keys"]:  # transformers would train on from random numbers
+            raise ValueError(
+                f"llm.checkpoint={self._files} lacks {min(report['missing_keys'])}; copy it again"
             )
-            if report["missing_keys"]:  # transformers would train on from random numbers
-                raise ValueError(
-                    f"llm.checkpoint={self._checkpoint} lacks {min(report['missing_keys'])}; copy it again"
-                )
-        else:
-            self.network = AutoModelForCausalLM.from_config(self._config, dtype=torch.float32)
 
     def embed(self, ids: TokenIds) -> Sequence:
         """Look up words."""
@@ -100,18 +161,25 @@ class CausalLM(LLM):
         weight: Tensor = self.network.get_output_embeddings().weight
         return weight
 
+    @property
+    def logit_cap(self) -> float | None:
+        """Gemma 2's soft cap."""
+        return getattr(self.config, "final_logit_softcapping", None)
+
     @torch.no_grad()
     def generate(
         self, sequence: PaddedSequence, mask: PaddedMask, max_new_tokens: int
     ) -> Int[Tensor, "batch new_token"]:
         """Continue left-padded sequences greedily, with a KV cache; return the new ids only."""
-        self._attend_with("sdpa")
+        # A kernel without soft caps of the scores would refuse, so the plain formula it is for those.
+        capped = getattr(self.config, "attn_logit_softcapping", None)
+        self._attend_with("eager" if capped else "sdpa")
         ids: Int[Tensor, "batch new_token"] = self.network.generate(
             inputs_embeds=sequence,
             attention_mask=mask,
             max_new_tokens=max_new_tokens,
             do_sample=False,
-            eos_token_id=self.tokenizer.eos_token_id,
+            eos_token_id=self.stop_ids,
             pad_token_id=self.tokenizer.pad_token_id,
         )
         return ids

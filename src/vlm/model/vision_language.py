@@ -1,5 +1,7 @@
 """The three parts joined: encode, project, splice, predict."""
 
+from pathlib import Path
+
 import lightning
 
 from vlm.data.batch import PackedBatch
@@ -9,6 +11,7 @@ from vlm.llm.base import LLM
 from vlm.model.loss import language_loss
 from vlm.model.splice import splice
 from vlm.projector.base import Projector
+from vlm.projector.weights import load_projector
 from vlm.shapes import Pixels, Scalar, Sequence, TokenIds
 
 
@@ -19,11 +22,16 @@ class VisionLanguageModel(lightning.LightningModule):
         encoder: Pixels to patch features.
         projector: Patch features to visual tokens.
         llm: Sequence to hidden states, hidden states to words.
+        projector_weights: A file that the projector starts from; None starts it at random.
     """
 
-    def __init__(self, encoder: Encoder, projector: Projector, llm: LLM) -> None:
+    def __init__(
+        self, encoder: Encoder, projector: Projector, llm: LLM, projector_weights: Path | None = None
+    ) -> None:
         super().__init__()
         self.encoder, self.projector, self.llm = encoder, projector, llm
+        self.projector_weights = projector_weights
+        self._configured = False
 
     @property
     def tokens_per_image(self) -> int:
@@ -31,9 +39,14 @@ class VisionLanguageModel(lightning.LightningModule):
         return self.projector.num_tokens
 
     def configure_model(self) -> None:
-        """Build the three parts."""
+        """Build the three parts; a second call does nothing."""
+        if self._configured:
+            return
+        self._configured = True
         for part in (self.encoder, self.projector, self.llm):
             part.configure_model()
+        if self.projector_weights:
+            load_projector(self.projector, self.projector_weights)
 
     def embed(self, ids: TokenIds, pixels: Pixels) -> Sequence:
         """Return the words' embeddings, with the pictures' visual tokens at every `IMAGE_ID`."""
@@ -51,4 +64,4 @@ class VisionLanguageModel(lightning.LightningModule):
 
     def loss(self, batch: PackedBatch) -> tuple[Scalar, int]:
         """Return the mean loss (nats per supervised token) and the number of supervised tokens."""
-        return language_loss(self(batch), self.llm.head, batch.labels, batch.boundaries)
+        return language_loss(self(batch), self.llm.head, batch.labels, batch.boundaries, self.llm.logit_cap)

@@ -1,7 +1,8 @@
 """A projector turns patch features into visual tokens in the LLM's embedding space."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import lightning
 
@@ -21,6 +22,11 @@ class Projector(lightning.LightningModule):
         super().__init__()
         self.vision_dim, self.text_dim = vision_dim, text_dim
         self.grid: tuple[int, int] = (grid[0], grid[1])
+
+    @classmethod
+    def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of a small projector of the same wiring; most are as small as their sizes."""
+        return dict(settings)
 
     @property
     @abstractmethod

@@ -1,7 +1,8 @@
 """Honeybee's convolutional abstractor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from timm.layers.norm import LayerNorm2d
 from timm.models.regnet import RegStage
@@ -35,6 +36,11 @@ class CAbstractor(Projector):
             raise ValueError(f"projector.depth must be at least 1, got {depth}")
         self.hidden_size, self.depth = hidden_size, depth
         self._output_grid = reduced(self.grid, factor)
+
+    @classmethod
+    def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings with few and narrow layers."""
+        return {**settings, **{"hidden_size": 16, "depth": 1}}
 
     @property
     def output_grid(self) -> tuple[int, int]:

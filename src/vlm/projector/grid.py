@@ -19,8 +19,13 @@ def reduced(grid: tuple[int, int], factor: int) -> tuple[int, int]:
     """Return the grid of blocks of `factor` x `factor` patches; a last, smaller block counts.
 
     Raises:
-        ValueError: The factor is below 1.
+        ValueError: The factor is below 1, or the features have no rows and columns.
     """
+    if grid[0] == 1 < grid[1]:
+        raise ValueError(
+            f"this projector reads rows and columns, and the encoder gives a row of {grid[1]} features; "
+            "set encoder.class_token=false or choose projector=mlp2"
+        )
     if factor < 1:
         raise ValueError(f"projector.factor must be at least 1, got {factor}")
     return -(-grid[0] // factor), -(-grid[1] // factor)

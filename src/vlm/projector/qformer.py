@@ -1,6 +1,7 @@
 """BLIP-2's querying transformer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -44,6 +45,11 @@ class QFormer(Projector):
             )
         self.num_queries, self.depth = num_queries, depth
         self.hidden_size, self.num_heads = hidden_size, num_heads
+
+    @classmethod
+    def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings with few and narrow layers."""
+        return {**settings, **{"depth": 2, "hidden_size": 16, "num_heads": 2}}
 
     @property
     def output_grid(self) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Flamingo's perceiver resampler."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -43,6 +44,11 @@ class PerceiverResampler(Projector):
                 f"projector.num_latents and depth must be at least 1, got {num_latents}, {depth}"
             )
         self.num_latents, self.depth, self.num_heads, self.head_dim = num_latents, depth, num_heads, head_dim
+
+    @classmethod
+    def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings with few and narrow layers."""
+        return {**settings, **{"depth": 2, "num_heads": 2, "head_dim": 8}}
 
     @property
     def output_grid(self) -> tuple[int, int]:
