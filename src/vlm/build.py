@@ -10,9 +10,10 @@ from hydra.utils import get_class, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
+from vlm.adapter.base import Adapter
 from vlm.benchmark.base import Benchmark
 from vlm.benchmark.evaluate import Answerer
-from vlm.config import Stage, Trainer
+from vlm.config import Learning, Stage, Trainer
 from vlm.data.image import ImageTransform
 from vlm.data.module import DataModule, StepDataset
 from vlm.data.shards import ShardSource
@@ -62,6 +63,8 @@ def build_model(config: DictConfig) -> VisionLanguageModel:
     llm: LLM = _make(config.llm, config.twin)
     sizes = {"vision_dim": encoder.vision_dim, "text_dim": llm.text_dim, "grid": encoder.grid}
     projector: Projector = _make(config.projector, config.twin, **sizes)
+    if config.stage.learns.get("llm") is Learning.adapter:
+        llm.quantization = build_adapter(config).quantization
     missing = []
     for part in (encoder, llm):
         try:
@@ -73,6 +76,12 @@ def build_model(config: DictConfig) -> VisionLanguageModel:
     weights = config.projector.weights
     starting = None if weights == "random" or config.twin else projector_file(weights)
     return VisionLanguageModel(encoder, projector, llm, starting)
+
+
+def build_adapter(config: DictConfig) -> Adapter:
+    """Return the adapter that parts may learn by."""
+    adapter: Adapter = _make(config.adapter, config.twin)
+    return adapter
 
 
 def build_template(config: DictConfig, model: VisionLanguageModel) -> Template:
@@ -135,7 +144,8 @@ def build_task(
     """Return the outermost stage's training of the model."""
     stage = OmegaConf.to_object(config.stage)
     assert isinstance(stage, Stage)
-    return Task(model, stage.learns, stage.optimizer, num_steps, starting_weights)
+    learning = (stage.learns, stage.last_blocks, build_adapter(config))
+    return Task(model, learning, stage.optimizer, num_steps, config.seed, starting_weights)
 
 
 def build_trainer(planned: PlannedStage, num_steps: int, logger: Any) -> lightning.Trainer:

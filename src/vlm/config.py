@@ -22,6 +22,8 @@ class Learning(Enum):
 
     frozen = "frozen"
     full = "full"
+    blocks = "blocks"  # the last of its transformer's, as many as `last_blocks` says
+    adapter = "adapter"  # what the group `adapter` adds to it, and nothing else of it
 
 
 class Schedule(Enum):
@@ -59,6 +61,8 @@ class Optimizer:
 
     learning_rate: float = limited(above=0)
     """Peak, after warm-up."""
+    part_learning_rates: dict[str, float] = field(default_factory=dict)
+    """Peaks of parts that have their own: `{projector: 2.0e-5}`."""
     warmup_fraction: float = limited(0.03, least=0, most=1)
     """Of the stage's steps."""
     schedule: Schedule = Schedule.cosine
@@ -91,6 +95,8 @@ class Stage:
     name: str = MISSING
     learns: dict[str, Learning] = MISSING
     """One entry for each of encoder, projector, llm."""
+    last_blocks: dict[str, int] = field(default_factory=dict)
+    """How many blocks learn, of each part that learns by `blocks`: `{encoder: 4}`."""
     template: Any = None
     """A choice of the group `template`; null is the LLM's own."""
     image_mode: ImageMode = MISSING

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from vlm.config import PARTS
+from vlm.config import PARTS, Learning
 from vlm.data.index import content_hash, expand_shards
 from vlm.paths import checkpoint_path
 from vlm.run.fingerprint import NUMERICS, files_hash, fingerprint
@@ -54,7 +54,15 @@ def read_sentence(config: DictConfig) -> PlannedStage:
     Raises:
         ValueError: A stage names no data, or a source's shards are missing or not indexed.
     """
-    after = read_sentence(_inner(config)) if config.stage.after is not None else None
+    planned = _read(config)
+    used = any(Learning.adapter in stage.config.stage.learns.values() for stage in planned.lineage())
+    if len(config.adapter) > 1 and not used:  # `none` has no settings
+        raise ValueError("adapter has no effect: no part learns by it; set stage.learns.llm=adapter")
+    return planned
+
+
+def _read(config: DictConfig) -> PlannedStage:
+    after = _read(_inner(config)) if config.stage.after is not None else None
     identity = _identity(config, after)
     folder = Path(config.paths.runs) / f"{config.stage.name}-{fingerprint(identity)}"
     return PlannedStage(config, identity, RunFolder(folder), after)
@@ -98,8 +106,10 @@ def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
     for key in ("name", "after", "mixture"):
         del stage[key]
     stage["template"] = stage["template"] or _plain(config.llm.template)
+    learns = config.stage.learns.values()
     return {
         "numerics": NUMERICS,
+        "adapter": _plain(config.adapter) if Learning.adapter in learns else None,
         "parts": {part: _part_identity(_plain(config[part])) for part in PARTS},
         "twin": config.twin,
         "stage": stage,

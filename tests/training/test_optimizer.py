@@ -52,3 +52,18 @@ def test_warm_up_is_llavas(steps: int, warmup: int) -> None:
 def test_constant_stays() -> None:
     settings = Optimizer(learning_rate=2.0, warmup_fraction=0.0, schedule=Schedule.constant)
     assert set(rates(settings, 10)) == {2.0}
+
+
+def test_parts_may_have_rates_of_their_own() -> None:
+    model = nn.ModuleDict({"encoder": nn.Linear(2, 2), "projector": nn.Linear(2, 2)})
+    settings = Optimizer(learning_rate=1.0, part_learning_rates={"encoder": 0.1})
+    rates = {
+        id(weight): group["lr"]
+        for group in build_optimizer(model, settings).param_groups
+        for weight in group["params"]
+    }
+    assert {rates[id(weight)] for weight in model["encoder"].parameters()} == {0.1}
+    assert {rates[id(weight)] for weight in model["projector"].parameters()} == {1.0}
+    model["encoder"].requires_grad_(False)
+    with pytest.raises(ValueError, match=r"part_learning_rates.encoder has no effect: nothing of it learns"):
+        build_optimizer(model, settings)

@@ -111,7 +111,7 @@ def test_a_state_that_does_not_fit_is_named(
     def full_disk(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("vlm.study.cell.save_part", full_disk)
+    monkeypatch.setattr("vlm.study.cell.save_weights", full_disk)
     assert train("stage=align", "trainer.checkpoint_every=2") != 0
     monkeypatch.undo()
     capsys.readouterr()
@@ -149,3 +149,29 @@ def test_check_checkpoint_refuses_pickles_that_run_code(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no state to go on from"):
         check_checkpoint(tmp_path / "trap.ckpt", lightning.LightningModule())
     assert not (tmp_path / "trapped").exists()
+
+
+def test_an_adapter_trains_resumes_and_leaves_the_rest(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dropout: the resumed run draws what the uninterrupted one did."""
+    words = ["stage.after=null", "twin=true", "adapter=lora64", "stage.learns.llm=adapter"]
+    assert train(*words, f"paths.runs={tmp_path}/whole") == 0
+    step = Task.training_step
+
+    def interrupted(self: Task, batch: object, batch_index: int) -> torch.Tensor:
+        if self.global_step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, batch, batch_index)
+
+    monkeypatch.setattr(Task, "training_step", interrupted)
+    assert train(*words, "trainer.checkpoint_every=2", f"paths.runs={tmp_path}/halved") != 0
+    monkeypatch.undo()
+    state = torch.load(folder(tmp_path / "halved", "instruct") / "checkpoint.ckpt", weights_only=True)
+    assert all("projector" in name or "lora" in name for name in state["state_dict"])
+    assert train(*words, "trainer.checkpoint_every=2", f"paths.runs={tmp_path}/halved") == 0
+    whole, halved = (folder(tmp_path / run, "instruct") / "weights" for run in ("whole", "halved"))
+    for file in ("projector.safetensors", "llm/adapter_model.safetensors"):
+        first, second = load_file(whole / file), load_file(halved / file)
+        assert all(torch.equal(first[name], second[name]) for name in first)
+        assert file != "llm/adapter_model.safetensors" or all(w.any() for w in first.values()), "all learned"

@@ -67,7 +67,7 @@ class HuggingFaceEncoder(TransformerEncoder):
         self._files = part_files("encoder", checkpoint, weights, FILES)
         self._stated = dict(config) if config else None
         self._image_size = image_size
-        self._config = AutoConfig.for_model(**self._stated) if self._stated else self._read_config()
+        self.config = AutoConfig.for_model(**self._stated) if self._stated else self._read_config()
         if image_size < self._patch_size:
             raise ValueError(f"encoder.image_size={image_size} is less than {self._patch_size}, a patch")
         self._check_layers()
@@ -104,7 +104,7 @@ class HuggingFaceEncoder(TransformerEncoder):
                     f"encoder.config.{key}={value}, but {self._files}/config.json says {actual}; "
                     "encoder.config=null takes what the files say"
                 )
-        self._config = found
+        self.config = found
         try:
             processor, _ = BaseImageProcessor.get_image_processor_dict(self._files)
         except OSError:
@@ -118,15 +118,15 @@ class HuggingFaceEncoder(TransformerEncoder):
 
     @property
     def _num_layers(self) -> int:
-        return int(self._config.num_hidden_layers)
+        return int(self.config.num_hidden_layers)
 
     @property
     def _width(self) -> int:
-        return int(self._config.hidden_size)
+        return int(self.config.hidden_size)
 
     @property
     def _patch_size(self) -> int:
-        return int(self._config.patch_size)
+        return int(self.config.patch_size)
 
     @property
     def image_size(self) -> int:
@@ -134,7 +134,7 @@ class HuggingFaceEncoder(TransformerEncoder):
         return self._image_size
 
     def _shortened(self, num_layers: int) -> Any:
-        config = copy.deepcopy(self._config)
+        config = copy.deepcopy(self.config)
         config.num_hidden_layers = num_layers
         return config
 
@@ -174,7 +174,7 @@ class HuggingFaceEncoder(TransformerEncoder):
 
     def _run(self, network: nn.Module, pixels: Pixels) -> None:
         options = {}
-        if self._image_size != getattr(self._config, "image_size", self._image_size):
+        if self._image_size != getattr(self.config, "image_size", self._image_size):
             key = "interpolate_pos_encoding"
             options = {key: True} if key in inspect.signature(network.forward).parameters else {}
         network(pixels, **options)

@@ -29,8 +29,9 @@ from vlm.study.scores import PlannedEvaluation, known_metrics, plan_evaluations
 from vlm.tracking.base import Tracker
 from vlm.tracking.provenance import provenance
 from vlm.training.manifest import describe_run
-from vlm.training.parts import describe_parts, learning_parts, load_part, save_part
+from vlm.training.parts import describe_parts
 from vlm.training.resume import check_checkpoint
+from vlm.training.weights import load_weights, save_weights
 
 
 class Cell:
@@ -134,8 +135,7 @@ def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
     at = f", going on from step {check_checkpoint(resumed, task)}" if resumed else ""
     print(f"{stage.name}: training {folder}, {data.num_steps} steps{at}\n{describe_parts(model)}", flush=True)
     trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
-    for name, part in learning_parts(model).items():
-        save_part(part, folder.weights / f"{name}.safetensors")
+    save_weights(model, task.adapters, folder.weights)
     transform = build_image_transform(config, model)
     manifest = describe_run(model, transform, folder.weights, stage.identity)
     loss = float(trainer.callback_metrics["train/loss"])
@@ -148,10 +148,7 @@ def load_model(planned: PlannedStage) -> Any:
     model = build_model(planned.config)
     model.configure_model()
     for stage in planned.lineage():
-        for name in PARTS:
-            path = stage.folder.weights / f"{name}.safetensors"
-            if path.is_file():
-                load_part(name, model.get_submodule(name), path)
+        load_weights(model, stage.folder.weights)
     return model.eval()
 
 

@@ -29,7 +29,8 @@ def describe_run(
             },
         }
         if name in learned:
-            parts[name]["sha256"] = files_hash(weights / f"{name}.safetensors")
+            folder = weights / name  # an adapter's
+            parts[name]["sha256"] = files_hash(folder if folder.is_dir() else weights / f"{name}.safetensors")
     image = {"size": transform.size, "mode": transform.mode, "mean": transform.mean, "std": transform.std}
     return {
         "identity": identity,

@@ -1,5 +1,7 @@
 """AdamW over what learns, and its schedule."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -9,14 +11,31 @@ from vlm.config import Optimizer, Schedule
 
 
 def build_optimizer(module: nn.Module, settings: Optimizer) -> torch.optim.AdamW:
-    """Return AdamW; matrices decay, biases and norms do not."""
-    learning = [weight for weight in module.parameters() if weight.requires_grad]
-    groups = [
-        {"params": [weight for weight in learning if weight.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [weight for weight in learning if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
+    """Return AdamW; matrices decay, biases and norms do not; parts may have rates of their own.
+
+    Raises:
+        ValueError: A rate is given to a part of which nothing learns.
+    """
+    rates = dict(settings.part_learning_rates)
+    groups: dict[tuple[float, bool], dict[str, Any]] = {}
+    learning = set()
+    for name, weight in module.named_parameters():
+        if not weight.requires_grad:
+            continue
+        part, decays = name.partition(".")[0], weight.ndim > 1
+        learning.add(part)
+        rate = rates.get(part, settings.learning_rate)
+        decay = settings.weight_decay if decays else 0.0
+        group = groups.setdefault((rate, decays), {"params": [], "lr": rate, "weight_decay": decay})
+        group["params"].append(weight)
+    idle = sorted(set(rates) - learning)
+    if idle:
+        raise ValueError(
+            f"stage.optimizer.part_learning_rates.{idle[0]} has no effect: nothing of it learns; "
+            f"name some of {', '.join(sorted(learning))}"
+        )
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        list(groups.values()),
         lr=settings.learning_rate,
         betas=(settings.beta1, settings.beta2),
         eps=settings.epsilon,

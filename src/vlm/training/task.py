@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
+from vlm.adapter.base import Adapter
 from vlm.config import Learning, Optimizer
 from vlm.data.batch import PackedBatch
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.training.optimizer import build_optimizer, build_schedule
-from vlm.training.parts import learning_parts, load_part, set_learning
+from vlm.training.parts import learning_parts, set_learning
+from vlm.training.weights import load_weights
 
 
 class Task(lightning.LightningModule):
@@ -20,23 +23,27 @@ class Task(lightning.LightningModule):
 
     Args:
         model: Not yet built.
-        learns: What each part does.
+        learning: How parts learn: `Stage.learns`, `Stage.last_blocks` and the adapter.
         optimizer: Its settings.
         num_steps: Of the whole stage.
+        seed: Of what is random in a step.
         starting_weights: Folders of weights to start from, each laid over the one before.
     """
 
     def __init__(
         self,
         model: VisionLanguageModel,
-        learns: Mapping[str, Learning],
+        learning: tuple[Mapping[str, Learning], Mapping[str, int], Adapter],
         optimizer: Optimizer,
         num_steps: int,
+        seed: int,
         starting_weights: Sequence[Path],
     ) -> None:
         super().__init__()
         self.model = model
-        self.learns, self.optimizer_settings, self.num_steps = learns, optimizer, num_steps
+        self.learning, self.optimizer_settings = learning, optimizer
+        self.num_steps, self.seed = num_steps, seed
+        self.adapters: dict[str, nn.Module] = {}  # no submodules: they share the parts' weights
         self.starting_weights = starting_weights
         self._configured = False
         self.strict_loading = False  # checkpoints hold what learns; frozen parts come from their own files
@@ -48,9 +55,8 @@ class Task(lightning.LightningModule):
         self._configured = True
         self.model.configure_model()
         for folder in self.starting_weights:
-            for path in sorted(folder.glob("*.safetensors")):
-                load_part(path.stem, self.model.get_submodule(path.stem), path)
-        set_learning(self.model, self.learns)
+            load_weights(self.model, folder)
+        self.adapters = set_learning(self.model, *self.learning)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW over what learns; the schedule moves every step."""
@@ -64,6 +70,8 @@ class Task(lightning.LightningModule):
         Raises:
             ValueError: The loss is not a number.
         """
+        # Dropout is a function of the step, so that a resumed run draws what an uninterrupted one would.
+        torch.manual_seed((self.seed << 32) + self.global_step)
         loss, _ = self.model.loss(batch)
         if not loss.isfinite():
             raise ValueError(
@@ -79,6 +87,7 @@ class Task(lightning.LightningModule):
         learned = {
             f"model.{name}.{key}"
             for name, part in learning_parts(self.model).items()
-            for key in part.state_dict()
+            for key, value in part.state_dict(keep_vars=True).items()
+            if value.requires_grad or not isinstance(value, nn.Parameter)
         }
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in learned}

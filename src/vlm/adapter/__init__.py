@@ -1,0 +1,1 @@
+"""A few added weights through which a part learns."""

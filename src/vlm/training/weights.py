@@ -1,0 +1,97 @@
+"""The files of what learned: safetensors for a part, peft's folder for its adapter."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from vlm.config import PARTS
+from vlm.model.vision_language import VisionLanguageModel
+from vlm.training.parts import learning_parts
+
+PARTIAL = {"holds": "blocks"}
+"""Marks a file that lacks the part's frozen weights."""
+
+
+def save_weights(model: VisionLanguageModel, adapters: Mapping[str, nn.Module], folder: Path) -> None:
+    """Write what learned: `<part>.safetensors`, or `<part>/` in peft's format."""
+    for name, part in learning_parts(model).items():
+        if name in adapters:
+            adapters[name].save_pretrained(folder / name)  # type: ignore[operator]
+            (folder / name / "README.md").unlink(missing_ok=True)  # a form with nothing filled in
+        else:
+            save_part(part, folder / f"{name}.safetensors")
+
+
+def load_weights(model: VisionLanguageModel, folder: Path) -> None:
+    """Read what a run learned into the built model; adapters are merged into the weights beneath.
+
+    Raises:
+        ValueError: A file is damaged, or does not fit.
+    """
+    for name in PARTS:
+        part = model.get_submodule(name)
+        if (folder / f"{name}.safetensors").is_file():
+            load_part(name, part, folder / f"{name}.safetensors")
+        if (folder / name).is_dir():
+            load_adapter(name, part, folder / name)
+
+
+def load_adapter(name: str, part: nn.Module, folder: Path) -> None:
+    """Merge an adapter; over weights of few bits, which cannot hold the sum, it stays beside them.
+
+    Raises:
+        ValueError: It is damaged, or does not fit the part.
+    """
+    try:
+        adapted = PeftModel.from_pretrained(part.get_submodule("network"), str(folder))
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise ValueError(
+            f"{folder} is damaged or does not fit {name} ({str(error).splitlines()[0]}); "
+            f"choose the {name} that it was trained with, or delete its run folder"
+        ) from error
+    if getattr(part, "quantization", None) is None:
+        adapted.merge_and_unload(safe_merge=True)
+
+
+def save_part(part: nn.Module, path: Path) -> None:
+    """Write a part's learned weights; tied weights are written once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = dict(part.named_parameters())
+    learned = {name: weight.detach().contiguous() for name, weight in weights.items() if weight.requires_grad}
+    save_file(learned, path, metadata=PARTIAL if len(learned) < len(weights) else None)
+
+
+def load_part(name: str, part: nn.Module, path: Path) -> None:
+    """Read a part's learned weights.
+
+    Raises:
+        ValueError: The file is damaged, or does not fit the part.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no mapping)
+            partial = file.metadata() == PARTIAL
+    except (OSError, SafetensorError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}); delete its run folder to train it again"
+        ) from error
+    weights = dict(part.named_parameters())
+    missing = set() if partial else set(weights) - set(tensors)
+    differing = sorted(missing | (set(tensors) - set(weights))) or [
+        f"{key} {tuple(tensor.shape)} for {tuple(weights[key].shape)}"
+        for key, tensor in tensors.items()
+        if tensor.shape != weights[key].shape
+    ]
+    if differing:
+        raise ValueError(
+            f"{path} does not fit {name}: {differing[0]}" + (", ..." if len(differing) > 1 else "")
+            + f"; choose the {name} that it was trained with, or delete its run folder"
+        )  # fmt: skip
+    with torch.no_grad():
+        for key, tensor in tensors.items():
+            weights[key].copy_(tensor)

@@ -1,0 +1,96 @@
+"""The whole model equals transformers' LLaVA with the same weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import CLIPVisionConfig, CLIPVisionModel, LlavaConfig, LlavaForConditionalGeneration
+
+from tests.conftest import Compose
+from vlm.build import build_model
+from vlm.data.tokens import IMAGE_ID
+from vlm.model.vision_language import VisionLanguageModel
+
+IMAGE_WORD = 575
+"""A row of the vocabulary that no word of the twins' tokenizer has: their sentinel, inside it."""
+VISION = CLIPVisionConfig(
+    hidden_size=32, intermediate_size=64, num_hidden_layers=4, num_attention_heads=4, image_size=32,
+    patch_size=8,
+)  # fmt: skip
+IDS = [1, 20, 21, *[IMAGE_WORD] * 16, 30, 31, 32]
+FAMILIES = {"llama": "vicuna7b", "mistral": "mistral7b", "qwen2": "qwen25_05b"}
+
+
+@pytest.fixture(params=FAMILIES)
+def pair(
+    request: pytest.FixtureRequest, compose: Compose, tmp_path: Path
+) -> tuple[VisionLanguageModel, LlavaForConditionalGeneration]:
+    """Ours, and theirs with our weights."""
+    torch.manual_seed(0)
+    CLIPVisionModel(VISION).save_pretrained(tmp_path)
+    ours = build_model(compose(
+        f"llm={FAMILIES[request.param]}", "encoder=dinov2_large", "twin=true",
+        "encoder.prefix_tokens=1", f"encoder.checkpoint={tmp_path}", "encoder.config=null",
+        "encoder.image_size=32",
+    ))  # fmt: skip
+    ours.configure_model()
+    assert ours.llm.config.model_type == request.param
+    config = LlavaConfig(
+        vision_config=ours.encoder.config,
+        text_config=ours.llm.config,
+        image_token_index=IMAGE_WORD,
+        vision_feature_layer=-2,
+    )
+    theirs = LlavaForConditionalGeneration(config)
+    names = {"model.": "model.language_model.", "lm_head.": "lm_head."}
+    state = {
+        their_prefix + name.removeprefix(prefix): tensor
+        for prefix, their_prefix in names.items()
+        for name, tensor in ours.llm.network.state_dict().items()
+        if name.startswith(prefix)
+    }
+    connector = ours.projector.state_dict()
+    state |= {
+        f"model.multi_modal_projector.linear_{number}.{kind}": connector[f"layers.{place}.{kind}"]
+        for number, place in ((1, 0), (2, 2))
+        for kind in ("weight", "bias")
+    }
+    state |= {f"model.vision_tower.{n}": t for n, t in ours.encoder.network.state_dict().items()}
+    missing, unexpected = theirs.load_state_dict(state, strict=False)
+    assert not unexpected
+    # What comes after the selected features: their last block and the norm behind it.
+    assert all("layers.3." in name or "post_layernorm" in name for name in missing)
+    return ours.eval(), theirs.eval()
+
+
+def test_logits_are_equal(pair: tuple[VisionLanguageModel, LlavaForConditionalGeneration]) -> None:
+    """Fp32 on a CPU: the same sums in another order of splicing and attending, so 1e-4 is generous."""
+    ours, theirs = pair
+    pixels, ids = torch.randn(1, 3, 32, 32), torch.tensor(IDS)
+    with torch.no_grad():
+        expected = theirs(input_ids=ids.unsqueeze(0), pixel_values=pixels).logits[0]
+        sequence = ours.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), pixels)
+        edges = torch.tensor([0, len(IDS)], dtype=torch.int32)
+        logits = ours.llm(sequence, torch.arange(len(IDS)), edges) @ ours.llm.head.T
+    assert (logits - expected).abs().max() <= 1e-4
+    assert expected.std() > 1e-2
+
+
+def test_greedy_tokens_are_equal(pair: tuple[VisionLanguageModel, LlavaForConditionalGeneration]) -> None:
+    ours, theirs = pair
+    with torch.no_grad():
+        for weight in (*ours.parameters(), *theirs.parameters()):
+            weight.mul_(3)  # random weights this small would always say the same word
+    ids, mask = torch.tensor(IDS), torch.ones(1, len(IDS), dtype=torch.long)
+    spoken = []
+    for seed in range(3):
+        pixels = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+        sequence = ours.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), pixels)
+        mine = ours.llm.generate(sequence.detach().unsqueeze(0), mask, 12)
+        whole = theirs.generate(
+            input_ids=ids.unsqueeze(0), pixel_values=pixels, attention_mask=mask, max_new_tokens=12,
+            do_sample=False, eos_token_id=ours.llm.stop_ids, pad_token_id=ours.llm.tokenizer.pad_token_id,
+        )  # fmt: skip
+        assert mine[0].tolist() == whole[0, len(IDS) :].tolist()
+        spoken += mine[0].tolist()
+    assert len(set(spoken)) > 3
