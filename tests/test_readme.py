@@ -40,7 +40,8 @@ def test_the_tree_leaves_no_module_out() -> None:
 
 
 def test_every_verb_is_in_the_table() -> None:
-    assert {verb for verb in VERBS if f"`vlm {verb} " not in README} == set()
+    named = set(re.findall(r"^\| `vlm (\w+)", README, flags=re.MULTILINE))
+    assert set(VERBS) - named == set()
 
 
 def test_no_file_is_too_long() -> None:

@@ -53,29 +53,35 @@ def _twins(node: Any) -> Any:
     return kind.twin(inner) if hasattr(kind, "twin") else inner
 
 
+def plan_model(config: DictConfig) -> VisionLanguageModel:
+    """Return the three parts, joined, not yet built, and their files not looked for."""
+    encoder: Encoder = _make(config.encoder, config.twin)
+    llm: LLM = _make(config.llm, config.twin)
+    sizes = {"vision_dim": encoder.vision_dim, "text_dim": llm.text_dim, "grid": encoder.grid}
+    projector: Projector = _make(config.projector, config.twin, **sizes)
+    weights = config.projector.weights
+    starting = None if weights == "random" or config.twin else projector_file(weights)
+    return VisionLanguageModel(encoder, projector, llm, starting)
+
+
 def build_model(config: DictConfig) -> VisionLanguageModel:
     """Return the three parts, joined and not yet built.
 
     Raises:
         ValueError: Files of a part are missing; one message names those of all parts.
     """
-    encoder: Encoder = _make(config.encoder, config.twin)
-    llm: LLM = _make(config.llm, config.twin)
-    sizes = {"vision_dim": encoder.vision_dim, "text_dim": llm.text_dim, "grid": encoder.grid}
-    projector: Projector = _make(config.projector, config.twin, **sizes)
+    model = plan_model(config)
     if config.stage.learns.get("llm") is Learning.adapter:
-        llm.quantization = build_adapter(config).quantization
+        model.llm.quantization = build_adapter(config).quantization
     missing = []
-    for part in (encoder, llm):
+    for part in (model.encoder, model.llm):
         try:
             part.locate()
         except ValueError as error:
             missing.append(str(error))
     if missing:
         raise ValueError("; and ".join(missing))
-    weights = config.projector.weights
-    starting = None if weights == "random" or config.twin else projector_file(weights)
-    return VisionLanguageModel(encoder, projector, llm, starting)
+    return model
 
 
 def build_adapter(config: DictConfig) -> Adapter:

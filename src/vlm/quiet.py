@@ -9,6 +9,7 @@ IGNORED = (
     ".*does not have many workers.*",  # a tiny part's batches are made faster than handed over
     ".*your dataloader is not resumable.*",  # it seeks to the trainer's step
     ".*LeafSpec.*",
+    ".*is_gradient_checkpointing.*",  # peft asks transformers by the old name
 )
 
 

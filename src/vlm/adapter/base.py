@@ -10,8 +10,10 @@ from torch import nn
 class Adapter:
     """The contract of every adapter; plain settings, which hold no weights."""
 
-    quantization: Any = None
-    """How transformers must load the frozen weights beneath it; None loads them whole."""
+    @property
+    def quantization(self) -> Any:
+        """How transformers must load the frozen weights beneath it; None loads them whole."""
+        return None
 
     @abstractmethod
     def attach(self, part: str, network: nn.Module) -> nn.Module:

@@ -27,7 +27,7 @@ class LoRA(Adapter):
             arXiv:2305.14314).
 
     Raises:
-        ValueError: A value is outside its range, or 4 bits need what this machine lacks.
+        ValueError: A value is outside its range.
     """
 
     def __init__(
@@ -46,14 +46,29 @@ class LoRA(Adapter):
             )
         self.rank, self.alpha, self.dropout = rank, alpha, dropout
         self.targets, self.decompose = targets, decompose
-        if four_bit:
-            _require_four_bit()
-            self.quantization = BitsAndBytesConfig(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=torch.bfloat16,
+        self.four_bit = four_bit
+
+    @property
+    def quantization(self) -> Any:
+        """4-bit normal floats with quantised scales, computed in bfloat16.
+
+        Raises:
+            ValueError: This machine lacks what they need.
+        """
+        if not self.four_bit:
+            return None
+        if find_spec("bitsandbytes") is None:
+            raise ValueError(
+                "adapter=qlora needs bitsandbytes; pip install bitsandbytes, or choose adapter=lora128"
             )
+        if not torch.cuda.is_available():
+            raise ValueError("adapter=qlora needs a CUDA device; run it on one, or choose adapter=lora128")
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
 
     @classmethod
     def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,12 +122,3 @@ def linear_layers(network: nn.Module) -> list[str]:
         if name in whole
         or (isinstance(module, nn.Linear) and module is not head and name.rpartition(".")[0] not in whole)
     ]
-
-
-def _require_four_bit() -> None:
-    if find_spec("bitsandbytes") is None:
-        raise ValueError(
-            "adapter=qlora needs bitsandbytes; pip install bitsandbytes, or choose adapter=lora128"
-        )
-    if not torch.cuda.is_available():
-        raise ValueError("adapter=qlora needs a CUDA device; run it on one, or choose adapter=lora128")

@@ -44,6 +44,11 @@ class Encoder(lightning.LightningModule):
 
     @property
     @abstractmethod
+    def source(self) -> str:
+        """Where its weights are published."""
+
+    @property
+    @abstractmethod
     def vision_dim(self) -> int:
         """Size of a patch feature."""
 

@@ -66,6 +66,11 @@ class FusedEncoder(Encoder):
         return sum(widths) if self.join == "channel" else widths[0]
 
     @property
+    def source(self) -> str:
+        """Each encoder's."""
+        return " and ".join(part.source for part in self._parts)
+
+    @property
     def image_size(self) -> int:
         """The largest."""
         return max(part.image_size for part in self._parts)

@@ -129,6 +129,11 @@ class HuggingFaceEncoder(TransformerEncoder):
         return int(self.config.patch_size)
 
     @property
+    def source(self) -> str:
+        """The hub's name, or the folder."""
+        return self.checkpoint
+
+    @property
     def image_size(self) -> int:
         """As the settings say."""
         return self._image_size

@@ -55,6 +55,11 @@ class MultiScaleEncoder(Encoder):
         return self._encoder.vision_dim * len(self.scales)
 
     @property
+    def source(self) -> str:
+        """The encoder's."""
+        return self._encoder.source
+
+    @property
     def image_size(self) -> int:
         """The largest scale's."""
         return self._encoder.image_size * self.scales[-1]

@@ -122,6 +122,12 @@ class OpenCLIPEncoder(TransformerEncoder):
         return int(self._vision["patch_size"])
 
     @property
+    def source(self) -> str:
+        """The architecture and its tag, or the folder."""
+        named = isinstance(self.architecture, str)
+        return f"open_clip {self.architecture} {self.checkpoint}" if named else self.checkpoint
+
+    @property
     def image_size(self) -> int:
         """As the architecture says."""
         return int(self._vision["image_size"])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vlm.encoder.base import Encoder
+from vlm.meta import builds_shapes_only
 from vlm.shapes import PatchFeatures, Pixels
 
 
@@ -100,7 +101,8 @@ class TransformerEncoder(Encoder):
             return
         num_layers = self._num_layers + max(self.layers) + 1
         network = self._build(num_layers)
-        self._load(network)
+        if not builds_shapes_only():
+            self._load(network)
         with torch.device("meta"):
             drop_weights(network, self._unused(self._build(num_layers)))
         self.network = network

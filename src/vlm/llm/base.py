@@ -44,6 +44,11 @@ class LLM(lightning.LightningModule):
 
     @property
     @abstractmethod
+    def source(self) -> str:
+        """Where its weights are published."""
+
+    @property
+    @abstractmethod
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Text to ids; its padding token is set."""
 

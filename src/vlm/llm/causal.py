@@ -14,6 +14,7 @@ from vlm.data.template import Template
 from vlm.llm.attention import NAME as VARLEN
 from vlm.llm.base import LLM
 from vlm.llm.twin import shrink
+from vlm.meta import builds_shapes_only
 from vlm.paths import part_files
 from vlm.shapes import Boundaries, PaddedMask, PaddedSequence, Sequence, TokenIds
 
@@ -109,6 +110,11 @@ class CausalLM(LLM):
             ) from error
 
     @property
+    def source(self) -> str:
+        """The hub's name, or the folder."""
+        return self.checkpoint
+
+    @property
     def text_dim(self) -> int:
         """The configuration's hidden size."""
         return int(self.config.hidden_size)
@@ -127,7 +133,7 @@ class CausalLM(LLM):
         """
         if hasattr(self, "network"):
             return
-        if self.weights == "random":
+        if self.weights == "random" or builds_shapes_only():
             self.network = AutoModelForCausalLM.from_config(self.config, dtype=torch.float32)
             return
         options = {"quantization_config": self.quantization} if self.quantization else {}

@@ -145,6 +145,7 @@ def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
 
 def load_model(planned: PlannedStage) -> Any:
     """Return the finished run's model, read from its folders, ready to answer."""
+    lightning.seed_everything(planned.config.seed, verbose=False)  # a frozen random part returns as it was
     model = build_model(planned.config)
     model.configure_model()
     for stage in planned.lineage():
