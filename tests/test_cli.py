@@ -45,7 +45,7 @@ def test_cfg_job_prints_the_sentence_and_runs_nothing(
         (["train", "stage.optimizer.learning_rate=fast"], ["learning_rate", "fast", "Float"]),
         (["train", "mixture.ocr.wieght=0.3"], ["mixture.ocr.wieght", "mean weight"]),
         (["train", "projector=foo"], ["projector/foo", "linear", "mlp2"]),
-        (["train", "stage.image_mode=squash"], ["image_mode", "squash", "crop"]),
+        (["train", "stage.image.mode=squash"], ["image.mode", "squash", "crop"]),
         (["train", "mixture=folder"], ["mixture.samples.shards"]),
         (
             ["train", "mixture=folder", "mixture.samples.shards=nowhere/*.tar"],

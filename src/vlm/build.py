@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from vlm.adapter.base import Adapter
 from vlm.benchmark.base import Benchmark
 from vlm.benchmark.evaluate import Answerer
-from vlm.config import Learning, Stage, Trainer
+from vlm.config import ImageMode, Learning, Merge, Stage, Trainer
 from vlm.data.image import ImageTransform
 from vlm.data.module import DataModule, StepDataset
 from vlm.data.shards import ShardSource
@@ -61,7 +61,14 @@ def plan_model(config: DictConfig) -> VisionLanguageModel:
     projector: Projector = _make(config.projector, config.twin, **sizes)
     weights = config.projector.weights
     starting = None if weights == "random" or config.twin else projector_file(weights)
-    return VisionLanguageModel(encoder, projector, llm, starting)
+    return VisionLanguageModel(encoder, projector, llm, starting, _ends_rows(config.stage))
+
+
+def _ends_rows(stage: DictConfig) -> bool:
+    """Whether a stage, or one before it, reads rows that end with a learned vector."""
+    image = stage.image
+    here = image.mode is ImageMode.anyres and image.merge is Merge.unpad
+    return here or (stage.after is not None and _ends_rows(stage.after))
 
 
 def build_model(config: DictConfig) -> VisionLanguageModel:
@@ -84,6 +91,15 @@ def build_model(config: DictConfig) -> VisionLanguageModel:
     return model
 
 
+def check_parts(config: DictConfig) -> None:
+    """Raise what is wrong with the outermost stage's parts, before any stage has trained.
+
+    Raises:
+        ValueError: Files of a part are missing, or parts do not go together.
+    """
+    build_image_transform(config, build_model(config))
+
+
 def build_adapter(config: DictConfig) -> Adapter:
     """Return the adapter that parts may learn by."""
     adapter: Adapter = _make(config.adapter, config.twin)
@@ -101,7 +117,16 @@ def build_template(config: DictConfig, model: VisionLanguageModel) -> Template:
 def build_image_transform(config: DictConfig, model: VisionLanguageModel) -> ImageTransform:
     """Return the stage's way to prepare pictures for the encoder."""
     encoder = model.encoder
-    return ImageTransform(encoder.image_size, encoder.mean, encoder.std, config.stage.image_mode.value)
+    image = config.stage.image
+    return ImageTransform(
+        encoder.image_size,
+        encoder.mean,
+        encoder.std,
+        token_grid=model.projector.output_grid,
+        mode=image.mode.value,
+        grids=image.grids,
+        merge=image.merge.value,
+    )
 
 
 def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset:
@@ -113,7 +138,6 @@ def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset
         template=build_template(config, model),
         tokenizer=model.llm.tokenizer,
         image_transform=build_image_transform(config, model),
-        tokens_per_image=model.tokens_per_image,
         context_length=model.llm.context_length,
         batch_size=config.stage.batch_size,
         seed=config.seed,

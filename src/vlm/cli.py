@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -100,6 +100,17 @@ def _one_line(error: BaseException) -> str:
 def _unknown_key(cause: Any) -> str:
     """Name the key and what was probably meant, or what there is."""
     known = [str(key) for key in cause.parent_node or () if key != "hydra"]
-    alike = get_close_matches(str(cause.key), known, 1)
+    root = cause.parent_node._get_root() if cause.parent_node is not None else {}
+    elsewhere = sorted(_keys_called(str(cause.key), root), key=lambda key: key.count("."))
+    alike = elsewhere or get_close_matches(str(cause.key), known, 1)
     remedy = f"did you mean {alike[0]}?" if alike else f"choose one of {', '.join(known)}"
     return f"{cause.full_key} is no key; {remedy}"
+
+
+def _keys_called(name: str, node: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the full keys whose last word is the name."""
+    for key in node.keys() if hasattr(node, "keys") else ():  # noqa: SIM118 (a missing node has no iterator)
+        if key == name and prefix:
+            yield f"{prefix}{key}"
+        elif key != "hydra":
+            yield from _keys_called(name, node._get_node(key), f"{prefix}{key}.")

@@ -34,11 +34,20 @@ class Schedule(Enum):
 
 
 class ImageMode(Enum):
-    """How a picture becomes a square."""
+    """How a picture becomes squares."""
 
     crop = "crop"  # shortest side to size, then the center
     pad = "pad"  # to a square in the mean color, then to size
     resize = "resize"  # to size, ratio lost
+    anyres = "anyres"  # the whole resized, then tiles of a grid that suits its ratio
+
+
+class Merge(Enum):
+    """In which order the visual tokens of a picture's tiles are read."""
+
+    flat = "flat"  # tile after tile
+    spatial = "spatial"  # row after row of the whole grid
+    unpad = "unpad"  # so, without what shows no picture, and with a learned vector at the end of each row
 
 
 def limited(
@@ -76,6 +85,17 @@ class Optimizer:
 
 
 @dataclass
+class Image:
+    """How a picture becomes the encoder's squares, and they visual tokens."""
+
+    mode: ImageMode = MISSING
+    grids: list[list[int]] = field(default_factory=lambda: [[2, 1], [1, 2], [2, 2], [1, 3], [3, 1]])
+    """Rows and columns of tiles that `anyres` chooses from; LLaVA-NeXT's."""
+    merge: Merge = Merge.unpad
+    """Of the tiles of `anyres`."""
+
+
+@dataclass
 class Source:
     """Shards that samples are drawn from."""
 
@@ -99,7 +119,7 @@ class Stage:
     """How many blocks learn, of each part that learns by `blocks`: `{encoder: 4}`."""
     template: Any = None
     """A choice of the group `template`; null is the LLM's own."""
-    image_mode: ImageMode = MISSING
+    image: Image = field(default_factory=Image)
     batch_size: int = limited(least=1)
     """Samples per optimizer step, over all devices."""
     steps: int | None = limited(None, least=1)

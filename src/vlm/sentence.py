@@ -106,6 +106,8 @@ def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
     for key in ("name", "after", "mixture"):
         del stage[key]
     stage["template"] = stage["template"] or _plain(config.llm.template)
+    if stage["image"]["mode"] != "anyres":  # the rest is of tiles
+        stage["image"] = stage["image"]["mode"]
     learns = config.stage.learns.values()
     return {
         "numerics": NUMERICS,

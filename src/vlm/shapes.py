@@ -1,6 +1,6 @@
 """The named axes of every tensor that crosses a module's border.
 
-image       pictures of a batch              batch      rows of a padded batch (generation)
+image       pictures of a batch, or tiles     batch      rows of a padded batch (generation)
 height      pixels, top to bottom            patch      patches of a picture, in raster order
 width       pixels, left to right            token      tokens of a packed row, or of one picture
 dim         size of a patch feature          document   conversations in a packed row
@@ -14,6 +14,9 @@ Pixels = Float[Tensor, "image 3 height width"]
 PatchFeatures = Float[Tensor, "image patch dim"]
 FeatureMap = Float[Tensor, "image dim row column"]
 VisualTokens = Float[Tensor, "image visual_token text_dim"]
+VisualSequence = Float[Tensor, "visual text_dim"]
+VisualIndex = Int[Tensor, " visual"]
+"""Which of a batch's visual tokens, all pictures' end to end, are read, in order; -1 ends a row."""
 TokenIds = Int[Tensor, " token"]
 Sequence = Float[Tensor, "token text_dim"]
 Boundaries = Int[Tensor, " document_edge"]

@@ -49,7 +49,7 @@ def test_placeholders_must_match_pictures(dataset: StepDataset) -> None:
 def test_a_broken_picture_is_named(dataset: StepDataset) -> None:
     sample = replace(dataset._sample(0), images=(b"no picture",))
     with pytest.raises(ValueError, match=f"{sample.key}: its picture cannot be decoded"):
-        dataset._pixels(sample)
+        dataset._pictures(sample)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
@@ -62,7 +62,7 @@ def test_what_a_worker_finds_wrong_is_one_line(
     def broken(self: StepDataset, sample: object) -> None:
         raise ValueError("caption/7: its picture cannot be decoded")
 
-    monkeypatch.setattr(StepDataset, "_pixels", broken)
+    monkeypatch.setattr(StepDataset, "_pictures", broken)
     assert main(["train", *words, "stage=align", f"trainer.num_workers={num_workers}"]) != 0
     printed = capsys.readouterr().err.strip().splitlines()
     assert printed[-1] == "vlm: error: caption/7: its picture cannot be decoded"

@@ -1,13 +1,24 @@
 """The whole model equals transformers' LLaVA with the same weights."""
 
+import io
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import CLIPVisionConfig, CLIPVisionModel, LlavaConfig, LlavaForConditionalGeneration
+from PIL import Image
+from torch import Tensor
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    PreTrainedModel,
+)
 
 from tests.conftest import Compose
-from vlm.build import build_model
+from vlm.build import build_image_transform, build_model
 from vlm.data.tokens import IMAGE_ID
 from vlm.model.vision_language import VisionLanguageModel
 
@@ -27,12 +38,7 @@ def pair(
 ) -> tuple[VisionLanguageModel, LlavaForConditionalGeneration]:
     """Ours, and theirs with our weights."""
     torch.manual_seed(0)
-    CLIPVisionModel(VISION).save_pretrained(tmp_path)
-    ours = build_model(compose(
-        f"llm={FAMILIES[request.param]}", "encoder=dinov2_large", "twin=true",
-        "encoder.prefix_tokens=1", f"encoder.checkpoint={tmp_path}", "encoder.config=null",
-        "encoder.image_size=32",
-    ))  # fmt: skip
+    ours = build_model(compose(*words(tmp_path), f"llm={FAMILIES[request.param]}"))
     ours.configure_model()
     assert ours.llm.config.model_type == request.param
     config = LlavaConfig(
@@ -42,6 +48,21 @@ def pair(
         vision_feature_layer=-2,
     )
     theirs = LlavaForConditionalGeneration(config)
+    give(ours, theirs, {})
+    return ours.eval(), theirs.eval()
+
+
+def words(checkpoint: Path) -> list[str]:
+    """The words of a small model with CLIP's class as transformers has it."""
+    CLIPVisionModel(VISION).save_pretrained(checkpoint)
+    return [
+        "encoder=dinov2_large", "twin=true", "encoder.prefix_tokens=1", f"encoder.checkpoint={checkpoint}",
+        "encoder.config=null", "encoder.image_size=32",
+    ]  # fmt: skip
+
+
+def give(ours: VisionLanguageModel, theirs: PreTrainedModel, more: dict[str, Tensor]) -> None:
+    """Give theirs our weights, by their names."""
     names = {"model.": "model.language_model.", "lm_head.": "lm_head."}
     state = {
         their_prefix + name.removeprefix(prefix): tensor
@@ -55,12 +76,19 @@ def pair(
         for number, place in ((1, 0), (2, 2))
         for kind in ("weight", "bias")
     }
+    state |= more
     state |= {f"model.vision_tower.{n}": t for n, t in ours.encoder.network.state_dict().items()}
     missing, unexpected = theirs.load_state_dict(state, strict=False)
     assert not unexpected
     # What comes after the selected features: their last block and the norm behind it.
     assert all("layers.3." in name or "post_layernorm" in name for name in missing)
-    return ours.eval(), theirs.eval()
+
+
+def predict(model: VisionLanguageModel, ids: Tensor, pixels: Tensor, index: Tensor) -> Tensor:
+    """The logits of one document."""
+    sequence = model.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), pixels, index)
+    edges = torch.tensor([0, len(ids)], dtype=torch.int32)
+    return model.llm(sequence, torch.arange(len(ids)), edges) @ model.llm.head.T
 
 
 def test_logits_are_equal(pair: tuple[VisionLanguageModel, LlavaForConditionalGeneration]) -> None:
@@ -69,9 +97,7 @@ def test_logits_are_equal(pair: tuple[VisionLanguageModel, LlavaForConditionalGe
     pixels, ids = torch.randn(1, 3, 32, 32), torch.tensor(IDS)
     with torch.no_grad():
         expected = theirs(input_ids=ids.unsqueeze(0), pixel_values=pixels).logits[0]
-        sequence = ours.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), pixels)
-        edges = torch.tensor([0, len(IDS)], dtype=torch.int32)
-        logits = ours.llm(sequence, torch.arange(len(IDS)), edges) @ ours.llm.head.T
+        logits = predict(ours, ids, pixels, torch.arange(16))
     assert (logits - expected).abs().max() <= 1e-4
     assert expected.std() > 1e-2
 
@@ -85,7 +111,7 @@ def test_greedy_tokens_are_equal(pair: tuple[VisionLanguageModel, LlavaForCondit
     spoken = []
     for seed in range(3):
         pixels = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
-        sequence = ours.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), pixels)
+        sequence = ours.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), pixels, torch.arange(16))
         mine = ours.llm.generate(sequence.detach().unsqueeze(0), mask, 12)
         whole = theirs.generate(
             input_ids=ids.unsqueeze(0), pixel_values=pixels, attention_mask=mask, max_new_tokens=12,
@@ -94,3 +120,35 @@ def test_greedy_tokens_are_equal(pair: tuple[VisionLanguageModel, LlavaForCondit
         assert mine[0].tolist() == whole[0, len(IDS) :].tolist()
         spoken += mine[0].tolist()
     assert len(set(spoken)) > 3
+
+
+@pytest.mark.parametrize("size", [(40, 24), (24, 40), (33, 32), (90, 20)])
+def test_logits_of_tiles_are_equal(size: tuple[int, int], compose: Compose, tmp_path: Path) -> None:
+    """Against transformers' LLaVA-NeXT: its choice of grid, its unpadding, its ends of rows."""
+    torch.manual_seed(0)
+    config = compose(*words(tmp_path), "llm=vicuna7b", "image@stage.image=anyres")
+    ours = build_model(config)
+    ours.configure_model()
+    theirs = LlavaNextForConditionalGeneration(
+        LlavaNextConfig(
+            vision_config=ours.encoder.config,
+            text_config=ours.llm.config,
+            image_token_index=IMAGE_WORD,
+            vision_feature_layer=-2,
+            image_grid_pinpoints=[[32 * rows, 32 * columns] for rows, columns in config.stage.image.grids],
+        )
+    )
+    give(ours, theirs, {"model.image_newline": ours.projector.row_end})
+    file = io.BytesIO()
+    Image.effect_noise(size, 99).convert("RGB").save(file, "PNG")
+    picture = build_image_transform(config, ours)(file.getvalue())
+    ids = torch.tensor([1, 20, *[IMAGE_WORD] * len(picture.index), 30, 31])
+    with torch.no_grad():
+        expected = theirs.eval()(
+            input_ids=ids.unsqueeze(0),
+            pixel_values=picture.tiles.unsqueeze(0),
+            image_sizes=torch.tensor([size[::-1]]),
+        ).logits[0]
+        logits = predict(ours.eval(), ids, picture.tiles, picture.index)
+    assert (logits - expected).abs().max() <= 1e-4
+    assert expected.std() > 1e-2

@@ -13,9 +13,11 @@ from vlm.model.splice import splice
 from vlm.model.vision_language import VisionLanguageModel
 
 
-@pytest.fixture
-def model_and_batch(compose: Compose) -> tuple[VisionLanguageModel, PackedBatch]:
-    config = compose()
+@pytest.fixture(params=["pad", "anyres"])
+def model_and_batch(
+    compose: Compose, request: pytest.FixtureRequest
+) -> tuple[VisionLanguageModel, PackedBatch]:
+    config = compose(f"image@stage.image={request.param}")
     model = build_model(config)
     model.configure_model()
     return model.eval(), build_dataset(config, model)[0]
@@ -24,14 +26,14 @@ def model_and_batch(compose: Compose) -> tuple[VisionLanguageModel, PackedBatch]
 def test_splice_puts_visual_tokens_in_order_and_keeps_words() -> None:
     ids = torch.tensor([5, IMAGE_ID, IMAGE_ID, 6, IMAGE_ID, IMAGE_ID])
     words = torch.arange(12.0).reshape(6, 2)
-    visual = torch.full((2, 2, 2), 100.0) + torch.arange(4.0).reshape(2, 2, 1)
+    visual = 100 + torch.arange(4.0).repeat(2, 1).T
     spliced = splice(words, visual, ids)
     assert spliced[:, 0].tolist() == [0.0, 100.0, 101.0, 6.0, 102.0, 103.0]
 
 
 def test_splice_counts() -> None:
     with pytest.raises(ValueError, match=r"keeps 1 places .* made 2"):
-        splice(torch.zeros(2, 3), torch.zeros(1, 2, 3), torch.tensor([IMAGE_ID, 4]))
+        splice(torch.zeros(2, 3), torch.zeros(2, 3), torch.tensor([IMAGE_ID, 4]))
 
 
 def test_targets_never_cross_a_documents_end() -> None:
@@ -96,6 +98,7 @@ def test_text_alone_needs_no_picture(model_and_batch: tuple[VisionLanguageModel,
         torch.arange(int(words.sum())),
         edges,
         batch.pixels[:0],
+        batch.visual_index[:0],
         ["text"],
     )
     loss, _ = model.loss(text)

@@ -11,8 +11,8 @@ from vlm.build import build_model
 from vlm.model.vision_language import VisionLanguageModel
 
 
-def model(compose: Compose, path: Path, projector: str = "mlp2") -> VisionLanguageModel:
-    built = build_model(compose(f"projector={projector}", f"projector.weights={path}"))
+def model(compose: Compose, path: Path, projector: str = "mlp2", *more: str) -> VisionLanguageModel:
+    built = build_model(compose(f"projector={projector}", f"projector.weights={path}", *more))
     built.configure_model()
     return built
 
@@ -41,6 +41,19 @@ def test_a_runs_own_file_fills_it(compose: Compose, tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "projector.safetensors")
     filled = model(compose, tmp_path / "projector.safetensors").projector.state_dict()
     assert torch.equal(filled["layers.2.bias"], tensors["layers.2.bias"].float())
+
+
+def test_the_end_of_rows_is_read_where_there_are_tiles_and_left_where_not(
+    compose: Compose, tmp_path: Path
+) -> None:
+    newline = torch.randn(128)
+    torch.save(llava("mlp2") | {"model.image_newline": newline}, tmp_path / "mm_projector.bin")
+    assert model(compose, tmp_path).projector.row_end is None
+    tiled = model(compose, tmp_path, "mlp2", "image@stage.image=anyres").projector
+    assert torch.equal(tiled.row_end, newline)
+    torch.save(llava("mlp2"), tmp_path / "mm_projector.bin")
+    fresh = model(compose, tmp_path, "mlp2", "image@stage.image=anyres").projector
+    assert fresh.row_end.std().item() == pytest.approx(128**-0.5, rel=0.3)
 
 
 def test_mistakes_are_named(compose: Compose, tmp_path: Path) -> None:

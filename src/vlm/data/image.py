@@ -1,13 +1,30 @@
-"""A picture to pixels: a square of the encoder's size, normalised as the encoder learned."""
+"""A picture to pixels: squares of the encoder's size, normalised as the encoder learned."""
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+
+from vlm.data.tiles import Grid, choose_grid, cut_tiles, index_tiles
+from vlm.shapes import Pixels, VisualIndex
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, prepared.
+
+    Args:
+        tiles: Its squares; one, or the whole picture and its parts.
+        index: Which visual tokens of the tiles are read, in order; -1 ends a row.
+    """
+
+    tiles: Pixels
+    index: VisualIndex
 
 
 class ImageTransform:
@@ -17,23 +34,63 @@ class ImageTransform:
         size: Side of the square, in pixels.
         mean: Of each channel, in [0, 1].
         std: Of each channel, in [0, 1].
+        token_grid: Rows and columns of the visual tokens that one square becomes.
         mode: `crop` the center after resizing the shortest side; `pad` to a square in the mean color;
-            `resize` and lose the ratio.
+            `resize` and lose the ratio; `anyres` cuts tiles, and puts the whole picture before them.
+        grids: Rows and columns of tiles that `anyres` chooses from.
+        merge: How `anyres` reads the tiles' visual tokens: `flat`, `spatial` or `unpad`.
+
+    Raises:
+        ValueError: `anyres` has no grid, or must read the rows of visual tokens that have no place.
     """
 
-    def __init__(self, size: int, mean: Sequence[float], std: Sequence[float], mode: str) -> None:
-        if mode not in _SQUARE:
-            raise ValueError(f"image_mode must be one of {sorted(_SQUARE)}, got {mode}")
-        self.size, self.mean, self.std, self.mode = size, tuple(mean), tuple(std), mode
+    def __init__(
+        self,
+        size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        token_grid: Grid,
+        mode: str,
+        grids: Sequence[Sequence[int]] = (),
+        merge: str = "flat",
+    ) -> None:
+        self.size, self.mean, self.std, self.token_grid = size, tuple(mean), tuple(std), token_grid
+        self.mode, self.merge = mode, merge
+        self.grids = [_grid(grid) for grid in grids]
+        if mode != "anyres":
+            return
+        if not self.grids:
+            raise ValueError("stage.image.grids is empty; give rows and columns of tiles: [[1,2],[2,1]]")
+        rows, columns = token_grid
+        if merge != "flat" and rows == 1 < columns:
+            raise ValueError(
+                f"stage.image.merge={merge} reads rows of visual tokens, and a tile's {columns} are no grid; "
+                "set stage.image.merge=flat, or choose a projector that keeps places"
+            )
 
-    def __call__(self, encoded: bytes) -> Float[Tensor, "3 size size"]:
-        """Return the pixels of one encoded picture.
+    def __call__(self, encoded: bytes) -> Picture:
+        """Return one encoded picture, prepared.
 
         Raises:
             OSError: The bytes are no whole picture.
         """
         image = Image.open(io.BytesIO(encoded)).convert("RGB")
-        square = _SQUARE[self.mode](self, image)
+        if self.mode == "anyres":
+            grid = choose_grid(*image.size, self.size, self.grids)
+            squares = cut_tiles(image, grid, self.size)
+            index = index_tiles(self.token_grid, grid, image.size, self.merge)
+        else:
+            squares = [_SQUARE[self.mode](self, image)]
+            index = torch.arange(self.tokens_per_tile)
+        return Picture(torch.stack([self._normalise(square) for square in squares]), index)
+
+    @property
+    def tokens_per_tile(self) -> int:
+        """Visual tokens that one square becomes."""
+        rows, columns = self.token_grid
+        return rows * columns
+
+    def _normalise(self, square: Image.Image) -> Float[Tensor, "3 size size"]:
         # A copy: torch must not be handed the read-only memory of PIL.
         pixels = torch.from_numpy(np.array(square, dtype=np.float32) / 255.0)
         normalised = (pixels - torch.tensor(self.mean)) / torch.tensor(self.std)
@@ -66,6 +123,10 @@ _SQUARE = {
 
 
 def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
-    if image.size == (width, height):
-        return image
     return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _grid(pair: Sequence[int]) -> Grid:
+    if len(pair) != 2 or min(pair) < 1:
+        raise ValueError(f"stage.image.grids must hold rows and columns of at least 1, got {list(pair)}")
+    return pair[0], pair[1]

@@ -6,12 +6,11 @@ from functools import lru_cache
 import lightning
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedTokenizerBase
 
 from vlm.data.batch import PackedBatch, pack
-from vlm.data.image import ImageTransform
+from vlm.data.image import ImageTransform, Picture
 from vlm.data.order import SourceSize, epoch_order
 from vlm.data.sample import IMAGE_PLACEHOLDER, Sample
 from vlm.data.shards import ShardSource
@@ -27,8 +26,7 @@ class StepDataset(Dataset[PackedBatch]):
         weights: Passes over each source in one epoch, by name.
         template: Of the stage.
         tokenizer: Of the LLM.
-        image_transform: Of the encoder and stage.
-        tokens_per_image: Visual tokens that the projector makes of one picture.
+        image_transform: Of the encoder, the projector and the stage.
         context_length: The LLM's, in tokens.
         batch_size: Samples per step.
         seed: Of the order.
@@ -41,7 +39,6 @@ class StepDataset(Dataset[PackedBatch]):
         template: Template,
         tokenizer: PreTrainedTokenizerBase,
         image_transform: ImageTransform,
-        tokens_per_image: int,
         context_length: int,
         batch_size: int,
         seed: int,
@@ -52,8 +49,7 @@ class StepDataset(Dataset[PackedBatch]):
         if not self.num_samples:
             raise ValueError("mixture holds no sample; raise a source's weight or give it shards")
         self.template, self.tokenizer, self.image_transform = template, tokenizer, image_transform
-        self.tokens_per_image, self.context_length = tokens_per_image, context_length
-        self.batch_size, self.seed = batch_size, seed
+        self.context_length, self.batch_size, self.seed = context_length, batch_size, seed
         self._epoch = lru_cache(maxsize=2)(self._order)
 
     def num_steps(self, epochs: float) -> int:
@@ -65,9 +61,9 @@ class StepDataset(Dataset[PackedBatch]):
         samples = [self._sample(number) for number in range(first, first + self.batch_size)]
         return pack(
             [self._tokens(sample) for sample in samples],
-            [pixels for sample in samples for pixels in self._pixels(sample)],
+            [picture for sample in samples for picture in self._pictures(sample)],
             [f"{sample.source}/{sample.key}" for sample in samples],
-            self.tokens_per_image,
+            self.image_transform.tokens_per_tile,
             self.image_transform.size,
             self.context_length,
         )
@@ -81,7 +77,7 @@ class StepDataset(Dataset[PackedBatch]):
         source, index = self._epoch(epoch)[within]
         return self.sources[source][int(index)]
 
-    def _pixels(self, sample: Sample) -> list[Tensor]:
+    def _pictures(self, sample: Sample) -> list[Picture]:
         try:
             return [self.image_transform(image) for image in sample.images]
         except OSError as error:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from vlm.data.batch import expand_images, stack_pixels
+from vlm.data.batch import expand_images, join_pictures
 from vlm.data.image import ImageTransform
 from vlm.data.sample import Turn
 from vlm.data.template import Span, Template
@@ -30,18 +30,19 @@ def answer(
         questions: Text with `<image>` where its pictures belong, and their encoded bytes.
         max_new_tokens: An answer is cut there.
     """
-    rows, pixels = [], []
+    rows, pictures = [], []
     for text, images in questions:
         prompt = template.prompt([Turn("human", text)])
         tokens = tokenize([Span(prompt)], model.llm.tokenizer)
-        rows.append(torch.tensor(expand_images(tokens, model.tokens_per_image).ids))
-        pixels += [image_transform(image) for image in images]
-    lengths = [len(row) for row in rows]
-    packed = torch.cat(rows).to(model.device)
-    stacked = stack_pixels(pixels, image_transform.size).to(model.device)
-    sequences = torch.split(model.embed(packed, stacked), lengths)
+        prepared = [image_transform(image) for image in images]
+        lengths = iter([len(picture.index) for picture in prepared])
+        rows.append(torch.tensor(expand_images(tokens, lengths).ids))
+        pictures += prepared
+    pixels, index = join_pictures(pictures, image_transform.tokens_per_tile, image_transform.size)
+    embedded = model.embed(*(tensor.to(model.device) for tensor in (torch.cat(rows), pixels, index)))
+    sequences = torch.split(embedded, [len(row) for row in rows])
     padded = pad_sequence(list(sequences), batch_first=True, padding_side="left")
-    ones = [torch.ones(length, dtype=torch.long, device=model.device) for length in lengths]
+    ones = [torch.ones(len(row), dtype=torch.long, device=model.device) for row in rows]
     mask = pad_sequence(ones, batch_first=True, padding_side="left")
     new_ids = model.llm.generate(padded, mask, max_new_tokens)
     texts: list[str] = model.llm.tokenizer.batch_decode(new_ids, skip_special_tokens=True)

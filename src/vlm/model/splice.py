@@ -1,17 +1,17 @@
 """Visual tokens take the places that the ids keep for them."""
 
 from vlm.data.tokens import IMAGE_ID
-from vlm.shapes import Sequence, TokenIds, VisualTokens
+from vlm.shapes import Sequence, TokenIds, VisualSequence
 
 
-def splice(embedded: Sequence, visual: VisualTokens, ids: TokenIds) -> Sequence:
+def splice(embedded: Sequence, visual: VisualSequence, ids: TokenIds) -> Sequence:
     """Return the embedded words with the visual tokens, in order, at every `IMAGE_ID`.
 
     Raises:
         ValueError: The ids keep more or fewer places than there are visual tokens.
     """
     places = ids == IMAGE_ID
-    num_places, num_visual = int(places.sum()), visual.shape[0] * visual.shape[1]
+    num_places, num_visual = int(places.sum()), len(visual)
     if num_places != num_visual:
         raise ValueError(
             f"the batch keeps {num_places} places for visual tokens and the projector made {num_visual}; "

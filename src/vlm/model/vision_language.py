@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import lightning
+import torch
 
 from vlm.data.batch import PackedBatch
 from vlm.data.tokens import IMAGE_ID
@@ -12,7 +13,7 @@ from vlm.model.loss import language_loss
 from vlm.model.splice import splice
 from vlm.projector.base import Projector
 from vlm.projector.weights import load_projector
-from vlm.shapes import Pixels, Scalar, Sequence, TokenIds
+from vlm.shapes import Pixels, Scalar, Sequence, TokenIds, VisualIndex
 
 
 class VisionLanguageModel(lightning.LightningModule):
@@ -23,20 +24,21 @@ class VisionLanguageModel(lightning.LightningModule):
         projector: Patch features to visual tokens.
         llm: Sequence to hidden states, hidden states to words.
         projector_weights: A file that the projector starts from; None starts it at random.
+        row_end: Whether the projector learns a vector that ends the rows of a picture's visual tokens.
     """
 
     def __init__(
-        self, encoder: Encoder, projector: Projector, llm: LLM, projector_weights: Path | None = None
+        self,
+        encoder: Encoder,
+        projector: Projector,
+        llm: LLM,
+        projector_weights: Path | None = None,
+        row_end: bool = False,
     ) -> None:
         super().__init__()
         self.encoder, self.projector, self.llm = encoder, projector, llm
-        self.projector_weights = projector_weights
+        self.projector_weights, self.row_end = projector_weights, row_end
         self._configured = False
-
-    @property
-    def tokens_per_image(self) -> int:
-        """Visual tokens of one picture."""
-        return self.projector.num_tokens
 
     def configure_model(self) -> None:
         """Build the three parts; a second call does nothing."""
@@ -45,22 +47,28 @@ class VisionLanguageModel(lightning.LightningModule):
         self._configured = True
         for part in (self.encoder, self.projector, self.llm):
             part.configure_model()
+        if self.row_end:
+            self.projector.add_row_end()
         if self.projector_weights:
             load_projector(self.projector, self.projector_weights)
 
-    def embed(self, ids: TokenIds, pixels: Pixels) -> Sequence:
-        """Return the words' embeddings, with the pictures' visual tokens at every `IMAGE_ID`."""
+    def embed(self, ids: TokenIds, pixels: Pixels, visual_index: VisualIndex) -> Sequence:
+        """Return the words' embeddings, with the indexed visual tokens, in order, at every `IMAGE_ID`."""
         # A batch of text alone still runs encoder and projector, on one blank picture whose tokens are
         # dropped: on several devices every rank must do the same work, or their collectives hang.
         seen = pixels if len(pixels) else pixels.new_zeros(1, *pixels.shape[1:])
-        visual = self.projector(self.encoder(seen))[: len(pixels)]
+        visual = self.projector(self.encoder(seen)).flatten(0, 1)
+        if self.projector.row_end is not None:  # the last: an index of -1 finds it
+            visual = torch.cat([visual, self.projector.row_end.to(visual.dtype).unsqueeze(0)])
         # The sentinel has no row in the vocabulary; what is looked up for it is overwritten.
         embedded = self.llm.embed(ids.masked_fill(ids == IMAGE_ID, 0))
-        return splice(embedded, visual, ids)
+        return splice(embedded, visual[visual_index], ids)
 
     def forward(self, batch: PackedBatch) -> Sequence:
         """Return the last hidden states."""
-        return self.llm(self.embed(batch.ids, batch.pixels), batch.position_ids, batch.boundaries)
+        return self.llm(
+            self.embed(batch.ids, batch.pixels, batch.visual_index), batch.position_ids, batch.boundaries
+        )
 
     def loss(self, batch: PackedBatch) -> tuple[Scalar, int]:
         """Return the mean loss (nats per supervised token) and the number of supervised tokens."""

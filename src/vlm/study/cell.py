@@ -20,6 +20,7 @@ from vlm.build import (
     build_task,
     build_tracker,
     build_trainer,
+    check_parts,
 )  # fmt: skip
 from vlm.config import PARTS, Sentence
 from vlm.quiet import quiet_libraries
@@ -52,6 +53,8 @@ class Cell:
     def run(self) -> str:
         """Do what is missing; return the tracker's name of the run."""
         config = self.sentence.config
+        for stage in self.planned.lineage():
+            check_parts(stage.config)
         name = " ".join(self.overrides) or config.name
         words = {group: choice for group, choice in self.sentence.choices.items() if "@" not in group}
         run = self._start(name, config.parent, config, words, {"cell": name})

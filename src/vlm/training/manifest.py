@@ -31,11 +31,10 @@ def describe_run(
         if name in learned:
             folder = weights / name  # an adapter's
             parts[name]["sha256"] = files_hash(folder if folder.is_dir() else weights / f"{name}.safetensors")
-    image = {"size": transform.size, "mode": transform.mode, "mean": transform.mean, "std": transform.std}
     return {
         "identity": identity,
         "parts": parts,
         "template": vars(model.llm.template) | {"class": type(model.llm.template).__name__},
-        "image": image,
+        "image": vars(transform),
         "provenance": provenance(),
     }
