@@ -19,7 +19,8 @@ from safetensors.torch import save_file
 from tokenizer import train_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from vlm.encoder.open_clip import CONFIG_FILE, WEIGHTS_FILE, OpenCLIPEncoder
+from vlm.encoder.open_clip import WEIGHTS_FILE, OpenCLIPEncoder
+from vlm.encoder.open_clip_tower import CONFIG_FILE
 from vlm.paths import assets_dir
 from vlm.run.fingerprint import files_hash
 

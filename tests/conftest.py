@@ -7,10 +7,18 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
+from vlm.paths import config_dir
+
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 Compose = Callable[..., DictConfig]
+
+
+def complete_words(group: str) -> list[str]:
+    """The words of a group that say all that there is to say."""
+    files = sorted((config_dir() / group).glob("*.yaml"))
+    return [path.stem for path in files if "???" not in path.read_text()]
 
 
 @pytest.fixture(scope="session")

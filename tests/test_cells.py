@@ -15,7 +15,7 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 from PIL import Image
 
-from tests.conftest import Compose
+from tests.conftest import Compose, complete_words
 from vlm.build import build_dataset, build_image_transform, build_model, build_task
 from vlm.data.batch import PackedBatch
 from vlm.model.generate import answer
@@ -26,20 +26,16 @@ from vlm.training.weights import load_weights, save_weights
 Cell = tuple[str, str, str, str]
 
 
-def words(group: str) -> list[str]:
-    return sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
-
-
 def families() -> list[str]:
     """One LLM of each family: their twins would be the same."""
     first: dict[str, str] = {}
-    for word in words("llm"):
+    for word in complete_words("llm"):
         config = OmegaConf.load(config_dir() / "llm" / f"{word}.yaml").get("config") or {}
         first.setdefault(config.get("model_type", word), word)
     return sorted(first.values())
 
 
-AXES = (words("encoder"), words("projector"), families(), words("adapter"))
+AXES = (complete_words("encoder"), complete_words("projector"), families(), complete_words("adapter"))
 
 
 def pairs(cell: Cell) -> set[tuple[int, str, int, str]]:

@@ -12,7 +12,14 @@ from vlm.paths import config_dir
 
 GROUPS = sorted(path.name for path in config_dir().iterdir() if path.is_dir())
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((config_dir() / group).glob("*.yaml"))]
-SENTENCE_GROUPS = sorted(set(GROUPS) - {"template", "benchmark"})
+SENTENCE_GROUPS = sorted(set(GROUPS) - {"template", "benchmark", "image"})
+MORE = {
+    ("mixture", "folder"): ["mixture.samples.shards=x.tar"],
+    ("encoder", "open_clip"): ["encoder.architecture=RN50", "encoder.checkpoint=openai"],
+    ("encoder", "huggingface"): ["encoder.checkpoint=x"],
+    ("llm", "huggingface"): ["llm.checkpoint=x", "template@llm.template=v1"],
+}
+"""What a choice leaves open."""
 GIVEN_BY_BUILD = {"vision_dim": 1, "text_dim": 1, "grid": (1, 1)}
 
 
@@ -26,8 +33,7 @@ def targets(node: object) -> list[DictConfig]:
 
 @pytest.mark.parametrize(("group", "choice"), [pair for pair in CHOICES if pair[0] in SENTENCE_GROUPS])
 def test_every_choice_composes_and_binds_to_its_class(group: str, choice: str) -> None:
-    shards = ["mixture.samples.shards=x.tar"] if choice == "folder" else []
-    config = compose_sentence([f"{group}={choice}", *shards]).config
+    config = compose_sentence([f"{group}={choice}", *MORE.get((group, choice), [])]).config
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     for node in targets(config):
         signature = inspect.signature(get_object(node._target_))
@@ -44,6 +50,17 @@ def test_every_template_binds_to_its_class(choice: str) -> None:
     config = compose_sentence([f"+template@stage.template={choice}", "stage.after=null"]).config
     node = config.stage.template
     inspect.signature(get_object(node._target_)).bind(**dict.fromkeys(set(node) - {"_target_"}, None))
+
+
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "image"])
+def test_every_way_to_prepare_pictures_composes(choice: str) -> None:
+    image = compose_sentence([f"image@stage.image={choice}"]).config.stage.image
+    assert image.mode.value == choice.partition("_")[0]
+
+
+def test_what_must_be_said_is_named() -> None:
+    with pytest.raises(ValueError, match=r"encoder.architecture is not set; say encoder.architecture=VALUE"):
+        compose_sentence(["encoder=open_clip", "encoder.checkpoint=openai"])
 
 
 def test_no_words_give_the_embedded_default() -> None:

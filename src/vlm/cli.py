@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vlm: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except Exception as error:
         if os.environ.get(TRACEBACK) or not _is_users(error):
             raise
@@ -109,7 +112,7 @@ def _unknown_key(cause: Any) -> str:
 
 def _keys_called(name: str, node: Any, prefix: str = "") -> Iterator[str]:
     """Yield the full keys whose last word is the name."""
-    for key in node.keys() if hasattr(node, "keys") else ():  # noqa: SIM118 (a missing node has no iterator)
+    for key in node.keys() if hasattr(node, "keys") else ():
         if key == name and prefix:
             yield f"{prefix}{key}"
         elif key != "hydra":

@@ -222,7 +222,7 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
     Raises:
         hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: An unknown key or choice, or
             a value of the wrong type.
-        ValueError: A value outside its limits.
+        ValueError: A value is missing, or outside its limits.
     """
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         config = compose("config", list(overrides), return_hydra_config=True)
@@ -233,6 +233,8 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
     with open_dict(config):
         del config.hydra
     OmegaConf.set_readonly(config, True)
+    for key in sorted(OmegaConf.missing_keys(config)):
+        raise ValueError(f"{key} is not set; say {key}=VALUE")
     check_limits(config)
     return Sentence(config, choices, states_axes)
 

@@ -17,7 +17,7 @@ def quiet_libraries() -> None:
     """Keep warnings that a user can act on; drop the rest."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # forked workers would warn of a deadlock
-    for name in ("lightning.pytorch", "lightning.fabric", "alembic", "mlflow"):
+    for name in ("lightning.pytorch", "lightning.fabric", "alembic", "mlflow", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in IGNORED:
         warnings.filterwarnings("ignore", message=message)

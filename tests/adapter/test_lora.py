@@ -8,18 +8,17 @@ import torch
 from peft import PeftModel
 from torch import nn
 
-from tests.conftest import Compose
+from tests.conftest import Compose, complete_words
 from vlm.adapter.lora import LoRA, linear_layers
 from vlm.adapter.none import NoAdapter
 from vlm.build import build_adapter, build_model
 from vlm.cli import main
 from vlm.config import Learning
 from vlm.model.vision_language import VisionLanguageModel
-from vlm.paths import config_dir
 from vlm.training.parts import set_learning
 from vlm.training.weights import load_weights, save_weights
 
-CHOICES = sorted(path.stem for path in (config_dir() / "adapter").glob("*.yaml") if path.stem != "none")
+CHOICES = [word for word in complete_words("adapter") if word != "none"]
 LLMS = ["llama2_7b", "phi35_mini", "gemma2_2b"]
 """Plain; projections of queries, keys and values in one; soft caps and tied embeddings."""
 ADAPTED = {"encoder": Learning.frozen, "projector": Learning.full, "llm": Learning.adapter}

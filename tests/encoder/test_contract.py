@@ -3,12 +3,11 @@
 import pytest
 import torch
 
-from tests.conftest import Compose
+from tests.conftest import Compose, complete_words
 from vlm.build import build_model
 from vlm.encoder.base import Encoder
-from vlm.paths import config_dir
 
-CHOICES = sorted(path.stem for path in (config_dir() / "encoder").glob("*.yaml"))
+CHOICES = complete_words("encoder")
 
 
 @pytest.fixture(params=CHOICES)
@@ -53,7 +52,10 @@ def test_a_frozen_encoder_lets_gradients_through(encoder: Encoder) -> None:
 def test_blocks_are_its_transformers(encoder: Encoder) -> None:
     encoder.configure_model()
     inside = {id(weight) for weight in encoder.parameters()}
-    assert all(len(stack) and {id(w) for w in stack.parameters()} <= inside for stack in encoder.blocks)
+    assert encoder.blocks
+    blocks = [block for stack in encoder.blocks for block in stack]
+    assert {id(weight) for block in blocks for weight in block.parameters()} <= inside
+    assert all(any(True for _ in block.parameters()) for block in blocks)
 
 
 def test_it_states_how_it_learned_to_see(encoder: Encoder) -> None:

@@ -53,7 +53,7 @@ FAMILIES = {"siglip": (siglip, 0), "clip": (clip, 1), "dinov2": (dinov2, 1), "sa
 def build(folder: Path, family: str, **changes: Any) -> HuggingFaceEncoder:
     settings = {
         "checkpoint": str(folder), "weights": "pretrained", "config": None, "image_size": 32, "layer": -2,
-        "class_token": False, "prefix_tokens": FAMILIES[family][1], "mean": [0.5] * 3, "std": [0.5] * 3,
+        "class_token": False, "mean": [0.5] * 3, "std": [0.5] * 3,
         "licence": "CC0-1.0",
     }  # fmt: skip
     encoder = HuggingFaceEncoder(**(settings | changes))
@@ -137,8 +137,6 @@ def test_mistakes_name_the_key(tmp_path: Path) -> None:
         build(tmp_path, "dinov2", config={"model_type": "dinov2", "hidden_size": 64})
     with pytest.raises(ValueError, match=r"encoder.layer must be between -4 and -1, got -5"):
         build(tmp_path, "dinov2", layer=-5)
-    with pytest.raises(ValueError, match=r"made 17 features .* correct encoder.prefix_tokens"):
-        build(tmp_path, "dinov2", prefix_tokens=0)(torch.randn(1, 3, 32, 32))
     with pytest.raises(ValueError, match=r"put config.json, .* into a folder and say encoder.weights=FOLDER"):
         build(tmp_path / "nowhere", "dinov2")
     with pytest.raises(ValueError, match=r"encoder.weights must be pretrained, random, or a path"):

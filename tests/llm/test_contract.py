@@ -3,12 +3,11 @@
 import pytest
 import torch
 
-from tests.conftest import Compose
+from tests.conftest import Compose, complete_words
 from vlm.build import build_model
 from vlm.llm.base import LLM
-from vlm.paths import config_dir
 
-CHOICES = sorted(path.stem for path in (config_dir() / "llm").glob("*.yaml"))
+CHOICES = complete_words("llm")
 EDGES = torch.tensor([0, 5, 6, 13], dtype=torch.int32)
 POSITIONS = torch.cat([torch.arange(5), torch.arange(1), torch.arange(7)])
 

@@ -56,7 +56,7 @@ def words(checkpoint: Path) -> list[str]:
     """The words of a small model with CLIP's class as transformers has it."""
     CLIPVisionModel(VISION).save_pretrained(checkpoint)
     return [
-        "encoder=dinov2_large", "twin=true", "encoder.prefix_tokens=1", f"encoder.checkpoint={checkpoint}",
+        "encoder=dinov2_large", "twin=true", f"encoder.checkpoint={checkpoint}",
         "encoder.config=null", "encoder.image_size=32",
     ]  # fmt: skip
 

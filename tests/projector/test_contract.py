@@ -6,11 +6,10 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
-from tests.conftest import Compose
-from vlm.paths import config_dir
+from tests.conftest import Compose, complete_words
 from vlm.projector.base import Projector
 
-CHOICES = sorted(path.stem for path in (config_dir() / "projector").glob("*.yaml"))
+CHOICES = complete_words("projector")
 GRIDS = [(6, 6), (3, 5)]  # even; odd, and no square
 
 

@@ -64,7 +64,7 @@ class Encoder(lightning.LightningModule):
 
     @property
     @abstractmethod
-    def blocks(self) -> list[nn.ModuleList]:
+    def blocks(self) -> list[Sequence[nn.Module]]:
         """The layers of each transformer in it, first to last, once built."""
 
     @abstractmethod

@@ -85,7 +85,7 @@ class FusedEncoder(Encoder):
         return (rows, many * columns) if self.join == "interleaved" else (rows, columns)
 
     @property
-    def blocks(self) -> list[nn.ModuleList]:
+    def blocks(self) -> list[Sequence[nn.Module]]:
         """Each encoder's."""
         return [stack for part in self._parts for stack in part.blocks]
 

@@ -3,16 +3,19 @@
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 from transformers import AutoConfig, AutoModel, BaseImageProcessor
 
-from vlm.encoder.transformer import TransformerEncoder
+from vlm.encoder.layered import LayeredEncoder
+from vlm.hub import settle_hub
 from vlm.paths import part_files
-from vlm.shapes import Pixels
+from vlm.shapes import PatchFeatures, Pixels
 
 FILES = "config.json, preprocessor_config.json and *.safetensors"
 SMALL: Mapping[str, Any] = {
@@ -28,7 +31,7 @@ SMALL: Mapping[str, Any] = {
 """Sizes of a twin, where its family has them."""
 
 
-class HuggingFaceEncoder(TransformerEncoder):
+class HuggingFaceEncoder(LayeredEncoder):
     """The vision transformer of a checkpoint in transformers' format.
 
     Args:
@@ -36,13 +39,12 @@ class HuggingFaceEncoder(TransformerEncoder):
         weights: `pretrained` reads the checkpoint; `random`; or a folder to read instead.
         config: What of its `config.json` (of the vision tower, where there are two) is known without its
             files: `model_type` and sizes, by transformers' names. None reads them from the files.
-        image_size: Side of the picture, in pixels; a size other than the checkpoint's own needs a network
-            that interpolates its positions.
-        layer: Which block or blocks.
+        image_size: Side of the picture, in pixels; None is the checkpoint's own, and any other needs a
+            network that interpolates its positions.
+        layer: Which block or blocks; of a transformer's outputs, the last ones are those of patches.
         class_token: Whether it is kept.
-        prefix_tokens: Features that come before those of patches.
-        mean: Of each channel in [0, 1].
-        std: Of each channel in [0, 1].
+        mean: Of each channel in [0, 1]; None is what its files say.
+        std: Of each channel in [0, 1]; None is what its files say.
         licence: Of the weights.
 
     Raises:
@@ -54,23 +56,29 @@ class HuggingFaceEncoder(TransformerEncoder):
         checkpoint: str,
         weights: str,
         config: Mapping[str, Any] | None,
-        image_size: int,
+        image_size: int | None,
         layer: int | Sequence[int],
         class_token: bool,
-        prefix_tokens: int,
-        mean: Sequence[float],
-        std: Sequence[float],
+        mean: Sequence[float] | None,
+        std: Sequence[float] | None,
         licence: str,
     ) -> None:
-        super().__init__(layer, class_token, prefix_tokens, mean, std, licence)
+        files = part_files("encoder", checkpoint, weights, FILES)
+        stated = dict(config) if config else None
+        known = AutoConfig.for_model(**stated) if stated else _read_config(files)
+        mean, std = mean or _published(files, "mean"), std or _published(files, "std")
+        super().__init__(layer, class_token, mean, std, licence)
         self.checkpoint, self.weights = checkpoint, weights
-        self._files = part_files("encoder", checkpoint, weights, FILES)
-        self._stated = dict(config) if config else None
-        self._image_size = image_size
-        self.config = AutoConfig.for_model(**self._stated) if self._stated else self._read_config()
-        if image_size < self._patch_size:
-            raise ValueError(f"encoder.image_size={image_size} is less than {self._patch_size}, a patch")
+        self._files, self._stated, self.config = files, stated, known
+        self._image_size = image_size or int(known.image_size)
+        if self._image_size < self._patch_size:
+            raise ValueError(
+                f"encoder.image_size={self._image_size} is less than {self._patch_size}, a patch"
+            )
         self._check_layers()
+        others = self._num_others
+        if class_token and not others:
+            raise ValueError("encoder.class_token=true, but this encoder has none; set it to false")
 
     @classmethod
     def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,25 +86,17 @@ class HuggingFaceEncoder(TransformerEncoder):
         stated = settings["config"]
         if stated is None:
             files = part_files("encoder", settings["checkpoint"], settings["weights"], FILES)
-            stated = _vision(AutoConfig.from_pretrained(files)).to_dict()
+            stated = _read_config(files).to_dict()
         side = 4 * int(stated["patch_size"])
         config = {**stated, "image_size": side} | {key: SMALL[key] for key in SMALL if key in stated}
-        return {**settings, "config": config, "image_size": side, "weights": "random"}
-
-    def _read_config(self) -> Any:
-        try:
-            return _vision(AutoConfig.from_pretrained(self._files))
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"encoder.checkpoint={self._files} is no readable folder, and no hub gives it "
-                f"({str(error).splitlines()[0]}); put {FILES} into a folder and say encoder.weights=FOLDER"
-            ) from error
+        small = {"config": config, "image_size": side, "weights": "random"}
+        return {**settings, **small} | {key: settings[key] or (0.5,) * 3 for key in ("mean", "std")}
 
     def locate(self) -> None:
         """Find the configurations, and hold what the settings state to them."""
         if self.weights == "random":
             return
-        found = self._read_config()
+        found = _read_config(self._files)
         for key, value in (self._stated or {}).items():
             actual = getattr(found, key, value)
             if actual != value:
@@ -105,12 +105,8 @@ class HuggingFaceEncoder(TransformerEncoder):
                     "encoder.config=null takes what the files say"
                 )
         self.config = found
-        try:
-            processor, _ = BaseImageProcessor.get_image_processor_dict(self._files)
-        except OSError:
-            return  # it may come without
         for key, ours in {"mean": self.mean, "std": self.std}.items():
-            theirs = processor.get(f"image_{key}") or ours
+            theirs = _find_published(self._files, key) or ours
             if max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) > 1e-3:
                 raise ValueError(
                     f"encoder.{key} is {list(ours)}, but {self._files}/preprocessor_config.json says {theirs}"
@@ -119,10 +115,6 @@ class HuggingFaceEncoder(TransformerEncoder):
     @property
     def _num_layers(self) -> int:
         return int(self.config.num_hidden_layers)
-
-    @property
-    def _width(self) -> int:
-        return int(self.config.hidden_size)
 
     @property
     def _patch_size(self) -> int:
@@ -138,13 +130,13 @@ class HuggingFaceEncoder(TransformerEncoder):
         """As the settings say."""
         return self._image_size
 
-    def _shortened(self, num_layers: int) -> Any:
+    def _shortened(self, depth: int) -> Any:
         config = copy.deepcopy(self.config)
-        config.num_hidden_layers = num_layers
+        config.num_hidden_layers = depth
         return config
 
-    def _build(self, num_layers: int) -> nn.Module:
-        network: nn.Module = AutoModel.from_config(self._shortened(num_layers), dtype=torch.float32)
+    def _build(self, depth: int) -> nn.Module:
+        network: nn.Module = AutoModel.from_config(self._shortened(depth), dtype=torch.float32)
         return network
 
     def _load(self, network: nn.Module) -> None:
@@ -164,12 +156,68 @@ class HuggingFaceEncoder(TransformerEncoder):
                 f"encoder.checkpoint={self._files} is damaged or does not fit its config.json ({error}); "
                 "copy it again"
             ) from error
-        with torch.device("meta"):
-            unused = self._unused(self._build(self._num_layers + max(self.layers) + 1))
-        lost = set(report["missing_keys"]) - set(unused)
+        lost = set(report["missing_keys"]) - set(self._unused())
         if lost:
             raise ValueError(f"encoder.checkpoint={self._files} lacks {min(lost)}; copy it again")
         network.load_state_dict(loaded.state_dict())
+
+    @property
+    def vision_dim(self) -> int:
+        """The chosen blocks' features side by side."""
+        return int(self.config.hidden_size) * len(self.layers)
+
+    @property
+    def _num_patches(self) -> int:
+        return (self.image_size // self._patch_size) ** 2
+
+    @cached_property
+    def _num_others(self) -> int:
+        """Features before those of patches: class token, registers; counted where nothing is computed."""
+        with torch.device("meta"), torch.no_grad():
+            pixels = torch.zeros(1, 3, self.image_size, self.image_size)
+            made = self._outputs(self._build(self._depth), pixels).shape[1]
+        if made < self._num_patches:
+            raise ValueError(
+                f"encoder.checkpoint={self.checkpoint} makes {made} features of a picture of "
+                f"{self.image_size} pixels, less than its patches; choose a plain vision transformer"
+            )
+        return made - self._num_patches
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Image size over patch size, both ways; a row if the class token is kept."""
+        side = self.image_size // self._patch_size
+        return (1, side * side + 1) if self.class_token else (side, side)
+
+    @property
+    def blocks(self) -> list[Sequence[nn.Module]]:
+        """The transformer's."""
+        return [list(self._stack(self.network))]
+
+    def _features(self, network: nn.Module, pixels: Pixels) -> PatchFeatures:
+        features = self._outputs(network, pixels)
+        patches = features[:, -self._num_patches :]
+        return torch.cat([features[:, :1], patches], dim=1) if self.class_token else patches
+
+    def _outputs(self, network: nn.Module, pixels: Pixels) -> PatchFeatures:
+        """Return all that the chosen blocks make: the transformers of transformers return no others."""
+        stack = self._stack(network)
+        outputs: dict[int, Tensor] = {}
+
+        def keep(number: int) -> RemovableHandle:
+            def hook(block: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+                outputs[number] = output if isinstance(output, Tensor) else output[0]
+
+            return stack[number].register_forward_hook(hook)
+
+        handles = [keep(number) for number in self._chosen]
+        try:
+            self._run(network, pixels)
+        finally:
+            for handle in handles:
+                handle.remove()
+        # Some networks keep their features as maps: image, row, column, dim.
+        return torch.cat([outputs[number].flatten(1, -2) for number in self._chosen], dim=-1)
 
     def _stack(self, network: nn.Module) -> nn.ModuleList:
         for module in network.modules():
@@ -185,6 +233,34 @@ class HuggingFaceEncoder(TransformerEncoder):
         network(pixels, **options)
 
 
-def _vision(config: Any) -> Any:
-    """Return the vision tower's configuration of a model that has several towers."""
+def _read_config(files: str) -> Any:
+    """Return the configuration, or that of the vision tower of a model that has several towers."""
+    settle_hub(files)
+    try:
+        config = AutoConfig.from_pretrained(files)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"encoder.checkpoint={files} is no readable folder, and no hub gives it "
+            f"({str(error).splitlines()[0]}); put {FILES} into a folder and say encoder.weights=FOLDER"
+        ) from error
     return getattr(config, "vision_config", config)
+
+
+def _find_published(files: str, key: str) -> list[float] | None:
+    """Return what the processor's file says, which a checkpoint may lack."""
+    settle_hub(files)
+    try:
+        processor, _ = BaseImageProcessor.get_image_processor_dict(files)
+    except OSError:
+        return None
+    found: list[float] | None = processor.get(f"image_{key}")
+    return found
+
+
+def _published(files: str, key: str) -> list[float]:
+    found = _find_published(files, key)
+    if not found:
+        raise ValueError(
+            f"encoder.checkpoint={files} does not say with what {key} it learned; set encoder.{key}=[R,G,B]"
+        )
+    return found

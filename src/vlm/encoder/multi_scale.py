@@ -70,7 +70,7 @@ class MultiScaleEncoder(Encoder):
         return self._encoder.grid
 
     @property
-    def blocks(self) -> list[nn.ModuleList]:
+    def blocks(self) -> list[Sequence[nn.Module]]:
         """The encoder's."""
         return self._encoder.blocks
 

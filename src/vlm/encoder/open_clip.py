@@ -1,25 +1,37 @@
 """Vision towers of open_clip's models: CLIP (Radford et al. 2021, arXiv:2103.00020) and its kin."""
 
-import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import open_clip
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from vlm.encoder.transformer import TransformerEncoder
+from vlm.encoder.layered import LayeredEncoder
+from vlm.encoder.open_clip_tower import (
+    CONFIG_FILE,
+    build_tower,
+    has_class_token,
+    layers_of,
+    read_config,
+    read_preprocessing,
+    small_tower,
+)
+from vlm.hub import settle_hub
 from vlm.paths import part_files
-from vlm.shapes import Pixels
+from vlm.shapes import PatchFeatures, Pixels
 from vlm.tensor_file import read_tensors
 
-CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
 FILES = f"{CONFIG_FILE} and {WEIGHTS_FILE}"
 
 
-class OpenCLIPEncoder(TransformerEncoder):
-    """A vision transformer of open_clip.
+class OpenCLIPEncoder(LayeredEncoder):
+    """The vision tower of any of open_clip's models: its transformers, timm's, ResNets.
+
+    Its sizes are measured on the meta device, where the tower is built and run without values.
 
     Args:
         architecture: One of `open_clip.list_models()`, or a configuration of open_clip's form; None reads
@@ -28,14 +40,14 @@ class OpenCLIPEncoder(TransformerEncoder):
             format, packaged or local.
         weights: `pretrained` reads the checkpoint; `random`; or a folder in hub format, or a file of
             weights, to read instead.
-        layer: Which block or blocks.
+        layer: Which layer or layers; of a transformer its blocks, of a convolutional network its stages.
         class_token: Whether it is kept.
-        mean: Of each channel in [0, 1].
-        std: Of each channel in [0, 1].
+        mean: Of each channel in [0, 1]; None is what is published with the checkpoint.
+        std: Of each channel in [0, 1]; None is what is published with the checkpoint.
         licence: Of the weights.
 
     Raises:
-        ValueError: The architecture, its folder, or the layer does not exist.
+        ValueError: The architecture, its folder, the layer or the class token does not exist.
     """
 
     def __init__(
@@ -45,30 +57,37 @@ class OpenCLIPEncoder(TransformerEncoder):
         weights: str,
         layer: int | Sequence[int],
         class_token: bool,
-        mean: Sequence[float],
-        std: Sequence[float],
+        mean: Sequence[float] | None,
+        std: Sequence[float] | None,
         licence: str,
     ) -> None:
-        super().__init__(layer, class_token, 1, mean, std, licence)
+        files = Path(part_files("encoder", checkpoint, weights, FILES))
+        self._published = read_preprocessing(architecture, checkpoint, files)
+        super().__init__(
+            layer, class_token, mean or self._published["mean"], std or self._published["std"], licence
+        )
         self.architecture, self.checkpoint, self.weights = architecture, checkpoint, weights
-        self._files = Path(part_files("encoder", checkpoint, weights, FILES))
-        self._config = read_config(architecture, self._files)
-        if not isinstance(self._vision.get("layers"), int) or "timm_model_name" in self._vision:
-            raise ValueError(
-                f"encoder.architecture={architecture} is no plain vision transformer; choose one"
-            )
+        self._files, self._config = files, read_config(architecture, files)
         self._check_layers()
+        if len({self._maps[number][2:] for number in self._chosen}) > 1:
+            raise ValueError(f"encoder.layer={self.layers} are of several grids; choose layers of one")
+        with torch.device("meta"):
+            kept = not class_token or has_class_token(build_tower(self._config))
+        if not kept:
+            raise ValueError("encoder.class_token=true, but this encoder has none; set it to false")
 
     @classmethod
     def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings with few and narrow blocks, a grid of 4 x 4, and everything else."""
         files = Path(part_files("encoder", settings["checkpoint"], settings["weights"], FILES))
         config = read_config(settings["architecture"], files)
-        patch_size = config["vision_cfg"]["patch_size"]
-        small = {"layers": 4, "width": 32, "head_width": 8, "image_size": 4 * patch_size}
-        text = {**config["text_cfg"], "width": 8, "heads": 1, "layers": 1, "vocab_size": 16}
-        twin = {**config, "embed_dim": 8, "vision_cfg": config["vision_cfg"] | small, "text_cfg": text}
-        return {**settings, "architecture": twin, "weights": "random"}
+        return {
+            **settings,
+            "architecture": small_tower(config),
+            "weights": "random",
+            "mean": settings["mean"] or (0.5,) * 3,
+            "std": settings["std"] or (0.5,) * 3,
+        }
 
     def locate(self) -> None:
         """Find the weights, here or on the hub."""
@@ -87,7 +106,7 @@ class OpenCLIPEncoder(TransformerEncoder):
             tags = ", ".join(open_clip.list_pretrained_tags_by_model(str(self.architecture)))
             raise ValueError(f"encoder.checkpoint={self.checkpoint} is no folder and none of {tags}")
         for key, ours in {"mean": self.mean, "std": self.std}.items():
-            theirs = known.get(key, ours)
+            theirs = self._published[key]
             if max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) > 1e-3:
                 raise ValueError(f"encoder.{key} is {list(ours)}, but these weights learned with {theirs}")
         if known.get("quick_gelu", False) != bool(self._config.get("quick_gelu", False)):
@@ -95,6 +114,7 @@ class OpenCLIPEncoder(TransformerEncoder):
                 f"encoder.architecture={self.architecture} does not have the activation of the weights "
                 f"{self.checkpoint}; choose its twin with (or without) -quickgelu in its name"
             )
+        settle_hub(self.checkpoint)
         try:
             return Path(open_clip.download_pretrained(known))
         except Exception as error:  # the hub's client has many kinds
@@ -110,18 +130,6 @@ class OpenCLIPEncoder(TransformerEncoder):
         return vision
 
     @property
-    def _num_layers(self) -> int:
-        return int(self._vision["layers"])
-
-    @property
-    def _width(self) -> int:
-        return int(self._vision["width"])
-
-    @property
-    def _patch_size(self) -> int:
-        return int(self._vision["patch_size"])
-
-    @property
     def source(self) -> str:
         """The architecture and its tag, or the folder."""
         named = isinstance(self.architecture, str)
@@ -132,53 +140,82 @@ class OpenCLIPEncoder(TransformerEncoder):
         """As the architecture says."""
         return int(self._vision["image_size"])
 
-    def _build(self, num_layers: int) -> nn.Module:
-        vision = self._vision | {"layers": num_layers}
-        network: nn.Module = open_clip.CLIP(**(self._config | {"vision_cfg": vision})).visual
-        return network
+    @cached_property
+    def _maps(self) -> list[torch.Size]:
+        """The shape of each layer's features of a picture: 1, dim, row, column."""
+        with torch.device("meta"), torch.no_grad():
+            taken = self._take(build_tower(self._config), self._blank(), None)
+        return [features.shape for features in taken["image_intermediates"]]
 
-    def _stack(self, network: nn.Module) -> nn.ModuleList:
-        return network.transformer.resblocks  # type: ignore[union-attr, return-value]
+    def _blank(self) -> Tensor:
+        return torch.zeros(1, 3, self.image_size, self.image_size)
 
-    def _run(self, network: nn.Module, pixels: Pixels) -> None:
-        # The rest of its forward projects the class token's embedding, by weights that are not built.
-        network.forward_intermediates(pixels, indices=1, intermediates_only=True)  # type: ignore[operator]
+    @property
+    def _num_layers(self) -> int:
+        return len(self._maps)
+
+    @property
+    def vision_dim(self) -> int:
+        """The chosen layers' features side by side."""
+        return sum(self._maps[number][1] for number in self._chosen)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """The chosen layers'; a row if the class token is kept."""
+        rows, columns = self._maps[self._chosen[0]][2:]
+        return (1, rows * columns + 1) if self.class_token else (rows, columns)
+
+    @property
+    def blocks(self) -> list[Sequence[nn.Module]]:
+        """The tower's layers, up to the last chosen one."""
+        return [layers_of(self.network)[: self._depth]]
+
+    def _build(self, depth: int) -> nn.Module:
+        return build_tower(self._config, depth)
+
+    def _take(
+        self, network: nn.Module, pixels: Pixels, layers: Sequence[int] | None, **options: bool
+    ) -> dict[str, Any]:
+        taken: dict[str, Any] = network.forward_intermediates(  # type: ignore[operator]
+            pixels, indices=layers, stop_early=layers is not None, intermediates_only=True, **options
+        )
+        return taken
+
+    def _features(self, network: nn.Module, pixels: Pixels) -> PatchFeatures:
+        layers = sorted(set(self._chosen))
+        # timm's convolutional networks do not know the option.
+        options = {"output_extra_tokens": True} if self.class_token else {}
+        taken = self._take(network, pixels, layers, **options)
+        features = [layer.flatten(2).transpose(1, 2) for layer in taken["image_intermediates"]]
+        if self.class_token:
+            first = [prefix[:, :1] for prefix in taken["image_intermediates_prefix"]]
+            features = [torch.cat(pair, dim=1) for pair in zip(first, features, strict=True)]
+        by_layer = dict(zip(layers, features, strict=True))
+        return torch.cat([by_layer[number] for number in self._chosen], dim=-1).contiguous()
 
     def _load(self, network: nn.Module) -> None:
         if self.weights == "random":
             return
         self.locate()
-        wanted = network.state_dict()
+        with torch.device("meta"):
+            known = set(build_tower(self._config).state_dict())
         tensors = {
             name.removeprefix("visual."): tensor.float()
             for name, tensor in read_tensors(self._files).items()
             if name.startswith("visual.")
         }
-        skipped = "transformer.resblocks."  # blocks after the chosen one
+        wanted = {name: tensor for name, tensor in tensors.items() if name in network.state_dict()}
         try:
-            network.load_state_dict({n: t for n, t in tensors.items() if n in wanted or skipped not in n})
+            lost = network.load_state_dict(wanted, strict=False).missing_keys
         except RuntimeError as error:
-            raise ValueError(
-                f"{self._files} is damaged or does not fit its architecture ({error}); copy it again"
-            ) from error
-
-
-def read_config(architecture: str | Mapping[str, Any] | None, files: Path) -> dict[str, Any]:
-    """Return open_clip's configuration of a model.
-
-    Raises:
-        ValueError: There is no such architecture, or no configuration in the folder.
-    """
-    if isinstance(architecture, Mapping):
-        return dict(architecture)
-    if architecture is not None:
-        known = open_clip.get_model_config(architecture)
-        if known is None:
-            raise ValueError(
-                f"encoder.architecture={architecture} is none of open_clip.list_models(); choose one of them"
+            raise self._damaged(str(error)) from error
+        missing = set(lost) - set(self._unused())
+        if missing or set(tensors) - known:
+            raise self._damaged(
+                f"it has no {min(missing)}" if missing else f"it has {min(set(tensors) - known)}"
             )
-        return dict(known)
-    if not (files / CONFIG_FILE).is_file():
-        raise ValueError(f"encoder.checkpoint={files} is no folder with {CONFIG_FILE}; give its path")
-    config: dict[str, Any] = json.loads((files / CONFIG_FILE).read_text())["model_cfg"]
-    return config
+
+    def _damaged(self, reason: str) -> ValueError:
+        return ValueError(
+            f"{self._files} is damaged or does not fit its architecture ({reason}); copy it again"
+        )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from vlm.data.template import Template
+from vlm.hub import settle_hub
 from vlm.llm.attention import NAME as VARLEN
 from vlm.llm.base import LLM
 from vlm.llm.twin import shrink
@@ -32,7 +33,7 @@ class CausalLM(LLM):
         template: How it was taught to converse.
         pad_token: Fills the left of shorter prompts in generation, and is never attended to; None is the
             tokenizer's own. No token is ever added to a vocabulary.
-        context_length: In tokens.
+        context_length: In tokens; None is what its config says.
         licence: Of the weights.
 
     Raises:
@@ -46,14 +47,15 @@ class CausalLM(LLM):
         config: Mapping[str, Any] | None,
         template: Template,
         pad_token: str | None,
-        context_length: int,
+        context_length: int | None,
         licence: str,
     ) -> None:
-        super().__init__(template, context_length, licence)
+        files = part_files("llm", checkpoint, weights, FILES)
+        stated = dict(config) if config else None
+        known = AutoConfig.for_model(**stated) if stated else _read(files, AutoConfig)
+        super().__init__(template, context_length or known.max_position_embeddings, licence)
         self.checkpoint, self.weights, self.pad_token = checkpoint, weights, pad_token
-        self._files = part_files("llm", checkpoint, weights, FILES)
-        self._stated = dict(config) if config else None
-        self.config = AutoConfig.for_model(**self._stated) if self._stated else self._read(AutoConfig)
+        self._files, self._stated, self.config = files, stated, known
 
     @classmethod
     def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +77,7 @@ class CausalLM(LLM):
         self.tokenizer  # noqa: B018 (reads it)
         if self.weights == "random":
             return
-        found = self._read(AutoConfig)
+        found = _read(self._files, AutoConfig)
         for key, value in (self._stated or {}).items():
             actual = getattr(found, key, value)
             if actual != value:
@@ -88,26 +90,12 @@ class CausalLM(LLM):
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The checkpoint's own, with the padding token that the settings name."""
-        tokenizer = self._read(AutoTokenizer)
+        tokenizer = _read(self._files, AutoTokenizer)
         pad_token = self.pad_token or tokenizer.pad_token or tokenizer.eos_token
         if pad_token not in tokenizer.get_vocab():
             raise ValueError(f"llm.pad_token={pad_token} is no token of {self._files}; choose one that is")
         tokenizer.pad_token = pad_token
         return tokenizer
-
-    def _read(self, kind: Any, **options: Any) -> Any:
-        try:
-            return kind.from_pretrained(self._files, **options)
-        except OSError as error:
-            raise ValueError(
-                f"llm.checkpoint={self._files} is no readable folder, and no hub gives it "
-                f"({str(error).splitlines()[0]}); put {FILES} into a folder and say llm.weights=FOLDER"
-            ) from error
-        except (RuntimeError, SafetensorError) as error:
-            raise ValueError(
-                f"llm.checkpoint={self._files} is damaged or does not fit its config.json "
-                f"({error}); copy it again"
-            ) from error
 
     @property
     def source(self) -> str:
@@ -137,8 +125,8 @@ class CausalLM(LLM):
             self.network = AutoModelForCausalLM.from_config(self.config, dtype=torch.float32)
             return
         options = {"quantization_config": self.quantization} if self.quantization else {}
-        self.network, report = self._read(
-            AutoModelForCausalLM, dtype=torch.float32, output_loading_info=True, **options
+        self.network, report = _read(
+            self._files, AutoModelForCausalLM, dtype=torch.float32, output_loading_info=True, **options
         )
         if report["missing_keys"]:  # transformers would train on from random numbers
             raise ValueError(
@@ -193,3 +181,19 @@ class CausalLM(LLM):
     def _attend_with(self, implementation: str) -> None:
         if self.network.config._attn_implementation != implementation:
             self.network.set_attn_implementation(implementation)
+
+
+def _read(files: str, kind: Any, **options: Any) -> Any:
+    """Let one of transformers' Auto classes read a checkpoint."""
+    settle_hub(files)
+    try:
+        return kind.from_pretrained(files, **options)
+    except OSError as error:
+        raise ValueError(
+            f"llm.checkpoint={files} is no readable folder, and no hub gives it "
+            f"({str(error).splitlines()[0]}); put {FILES} into a folder and say llm.weights=FOLDER"
+        ) from error
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(
+            f"llm.checkpoint={files} is damaged or does not fit its config.json ({error}); copy it again"
+        ) from error

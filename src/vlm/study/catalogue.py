@@ -42,6 +42,10 @@ def list_choices(group: str, words: list[str]) -> Iterator[Choice]:
     """
     describe = {"encoder": _encoder, "projector": _projector, "llm": _llm, "adapter": _adapter}[group]
     for path in sorted((config_dir() / group).glob("*.yaml")):
+        text = path.read_text()
+        if "???" in text:  # it must be told more, as its first line says
+            yield Choice(path.stem, None, None, text.splitlines()[0].removeprefix("# "), "", "")
+            continue
         try:
             yield describe(path.stem, [*words, f"{group}={path.stem}"])
         except (
