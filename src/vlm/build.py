@@ -19,6 +19,7 @@ from vlm.data.module import DataModule, StepDataset
 from vlm.data.shards import ShardSource
 from vlm.data.template import Template
 from vlm.encoder.base import Encoder
+from vlm.hub import locate_all
 from vlm.llm.base import LLM
 from vlm.model.generate import answer
 from vlm.model.vision_language import VisionLanguageModel
@@ -80,14 +81,7 @@ def build_model(config: DictConfig) -> VisionLanguageModel:
     model = plan_model(config)
     if config.stage.learns.get("llm") is Learning.adapter:
         model.llm.quantization = build_adapter(config).quantization
-    missing = []
-    for part in (model.encoder, model.llm):
-        try:
-            part.locate()
-        except ValueError as error:
-            missing.append(str(error))
-    if missing:
-        raise ValueError("; and ".join(missing))
+    locate_all([model.encoder.locate, model.llm.locate])
     return model
 
 

@@ -1,6 +1,7 @@
 """Fingerprints and folders."""
 
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -29,6 +30,32 @@ def test_a_folders_hash_is_of_its_files_names_and_bytes(tmp_path: Path) -> None:
     assert files_hash(first) == files_hash(same)
     assert files_hash(make("renamed", a="1", c="2")) != files_hash(first)
     assert files_hash(make("changed", a="1", b="3")) != files_hash(first)
+
+
+def test_a_large_files_hash_is_remembered_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def count(path: Path) -> str:
+        read.append(path)
+        return path.read_text()
+
+    monkeypatch.setattr(f"{files_hash.__module__}._file_hash", count)
+    monkeypatch.setattr(f"{files_hash.__module__}.LARGE", 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = tmp_path / "model.safetensors"
+    for text, reads in (("one", 1), ("two", 2)):
+        file.write_text(text)
+        os.utime(file, ns=(0, reads))
+        for _ in range(2):
+            files_hash.cache_clear()
+            assert files_hash(file) == text
+        assert len(read) == reads
+    (tmp_path / "nobody").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nobody"))
+    files_hash.cache_clear()
+    assert files_hash(file) == "two"
 
 
 def test_a_run_is_finished_when_its_manifest_is_written(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from vlm.encoder.base import Encoder
+from vlm.hub import locate_all
 from vlm.shapes import FeatureMap, PatchFeatures, Pixels
 
 
@@ -56,8 +57,7 @@ class FusedEncoder(Encoder):
 
     def locate(self) -> None:
         """Find every encoder's files."""
-        for part in self._parts:
-            part.locate()
+        locate_all([part.locate for part in self._parts])
 
     @property
     def vision_dim(self) -> int:
