@@ -1,11 +1,13 @@
 """The README's tree and commands are the project's."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from vlm.cli import VERBS
+from vlm.config import compose_sentence
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -42,6 +44,14 @@ def test_the_tree_leaves_no_module_out() -> None:
 def test_every_verb_is_in_the_table() -> None:
     named = set(re.findall(r"^\| `vlm (\w+)", README, flags=re.MULTILINE))
     assert set(VERBS) - named == set()
+
+
+SENTENCES = re.findall(r"^    vlm train (?!-m)([^#\n]+)", README, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_every_sentence_composes(sentence: str) -> None:
+    compose_sentence(shlex.split(sentence))
 
 
 def test_no_file_is_too_long() -> None:
