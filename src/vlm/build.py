@@ -13,13 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from vlm.adapter.base import Adapter
 from vlm.benchmark.base import Benchmark
 from vlm.benchmark.evaluate import Answerer
+from vlm.checkpoint import locate_all
 from vlm.config import ImageMode, Learning, Merge, Stage, Trainer
 from vlm.data.image import ImageTransform
 from vlm.data.module import DataModule, StepDataset
 from vlm.data.shards import ShardSource
 from vlm.data.template import Template
 from vlm.encoder.base import Encoder
-from vlm.hub import locate_all
 from vlm.llm.base import LLM
 from vlm.model.generate import answer
 from vlm.model.vision_language import VisionLanguageModel

@@ -1,16 +1,15 @@
 """An encoder turns pixels into patch features."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import lightning
 from torch import nn
 
+from vlm.part import Part
 from vlm.shapes import PatchFeatures, Pixels
 
 
-class Encoder(lightning.LightningModule):
+class Encoder(Part):
     """The contract of every encoder.
 
     All sizes are known before the network is built, so that a projector can be planned for it. Nothing in
@@ -26,26 +25,8 @@ class Encoder(lightning.LightningModule):
     """Once built: everything that has weights."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], licence: str) -> None:
-        super().__init__()
-        self.mean, self.std, self.licence = tuple(mean), tuple(std), licence
-
-    @classmethod
-    @abstractmethod
-    def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings of a small random encoder of the same class and wiring."""
-
-    @abstractmethod
-    def locate(self) -> None:
-        """Find the files that it needs.
-
-        Raises:
-            ValueError: Some are missing; the message says which, and where to put them.
-        """
-
-    @property
-    @abstractmethod
-    def source(self) -> str:
-        """Where its weights are published."""
+        super().__init__(licence)
+        self.mean, self.std = tuple(mean), tuple(std)
 
     @property
     @abstractmethod

@@ -8,8 +8,8 @@ from einops import rearrange
 from torch import nn
 from torch.nn.functional import interpolate
 
+from vlm.checkpoint import locate_all
 from vlm.encoder.base import Encoder
-from vlm.hub import locate_all
 from vlm.shapes import FeatureMap, PatchFeatures, Pixels
 
 

@@ -7,13 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import AutoConfig, AutoModel, BaseImageProcessor
 
+from vlm.checkpoint import check_stated, read_checkpoint, settle_hub
 from vlm.encoder.layered import LayeredEncoder
-from vlm.hub import settle_hub
 from vlm.paths import part_files
 from vlm.shapes import PatchFeatures, Pixels
 
@@ -97,13 +96,7 @@ class HuggingFaceEncoder(LayeredEncoder):
         if self.weights == "random":
             return
         found = _read_config(self._files)
-        for key, value in (self._stated or {}).items():
-            actual = getattr(found, key, value)
-            if actual != value:
-                raise ValueError(
-                    f"encoder.config.{key}={value}, but {self._files}/config.json says {actual}; "
-                    "encoder.config=null takes what the files say"
-                )
+        check_stated(self._stated or {}, found, "encoder", self._files)
         self.config = found
         for key, ours in {"mean": self.mean, "std": self.std}.items():
             theirs = _find_published(self._files, key) or ours
@@ -142,20 +135,10 @@ class HuggingFaceEncoder(LayeredEncoder):
     def _load(self, network: nn.Module) -> None:
         if self.weights == "random":
             return
-        try:
-            loaded, report = type(network).from_pretrained(  # type: ignore[attr-defined]
-                self._files, config=network.config, dtype=torch.float32, output_loading_info=True
-            )
-        except OSError as error:
-            raise ValueError(
-                f"encoder.checkpoint={self._files} has no weights that can be read "
-                f"({str(error).splitlines()[0]}); put {FILES} there"
-            ) from error
-        except (RuntimeError, SafetensorError) as error:
-            raise ValueError(
-                f"encoder.checkpoint={self._files} is damaged or does not fit its config.json ({error}); "
-                "copy it again"
-            ) from error
+        loaded, report = read_checkpoint(
+            type(network), "encoder", self._files, FILES,
+            config=network.config, dtype=torch.float32, output_loading_info=True,
+        )  # fmt: skip
         lost = set(report["missing_keys"]) - set(self._unused())
         if lost:
             raise ValueError(f"encoder.checkpoint={self._files} lacks {min(lost)}; copy it again")
@@ -235,14 +218,7 @@ class HuggingFaceEncoder(LayeredEncoder):
 
 def _read_config(files: str) -> Any:
     """Return the configuration, or that of the vision tower of a model that has several towers."""
-    settle_hub(files)
-    try:
-        config = AutoConfig.from_pretrained(files)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"encoder.checkpoint={files} is no readable folder, and no hub gives it "
-            f"({str(error).splitlines()[0]}); put {FILES} into a folder and say encoder.weights=FOLDER"
-        ) from error
+    config = read_checkpoint(AutoConfig, "encoder", files, FILES)
     return getattr(config, "vision_config", config)
 
 

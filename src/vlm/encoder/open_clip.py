@@ -9,6 +9,7 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
+from vlm.checkpoint import settle_hub
 from vlm.encoder.layered import LayeredEncoder
 from vlm.encoder.open_clip_tower import (
     CONFIG_FILE,
@@ -19,7 +20,6 @@ from vlm.encoder.open_clip_tower import (
     read_preprocessing,
     small_tower,
 )
-from vlm.hub import settle_hub
 from vlm.paths import part_files
 from vlm.shapes import PatchFeatures, Pixels
 from vlm.tensor_file import read_tensors

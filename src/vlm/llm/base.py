@@ -1,19 +1,18 @@
 """An LLM embeds ids, turns a sequence into hidden states, and owns the head."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
-import lightning
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from vlm.data.template import Template
+from vlm.part import Part
 from vlm.shapes import Boundaries, PaddedMask, PaddedSequence, Sequence, TokenIds
 
 
-class LLM(lightning.LightningModule):
+class LLM(Part):
     """The contract of every LLM.
 
     Args:
@@ -26,26 +25,8 @@ class LLM(lightning.LightningModule):
     """How to load frozen weights in fewer bits; an adapter asks for it."""
 
     def __init__(self, template: Template, context_length: int, licence: str) -> None:
-        super().__init__()
-        self.template, self.context_length, self.licence = template, context_length, licence
-
-    @classmethod
-    @abstractmethod
-    def twin(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings of a small random model of the same class and wiring."""
-
-    @abstractmethod
-    def locate(self) -> None:
-        """Find the files that it needs.
-
-        Raises:
-            ValueError: Some are missing; the message says which, and where to put them.
-        """
-
-    @property
-    @abstractmethod
-    def source(self) -> str:
-        """Where its weights are published."""
+        super().__init__(licence)
+        self.template, self.context_length = template, context_length
 
     @property
     @abstractmethod

@@ -6,12 +6,11 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
+from vlm.checkpoint import check_stated, read_checkpoint
 from vlm.data.template import Template
-from vlm.hub import settle_hub
 from vlm.llm.attention import NAME as VARLEN
 from vlm.llm.base import LLM
 from vlm.llm.twin import shrink
@@ -52,7 +51,7 @@ class CausalLM(LLM):
     ) -> None:
         files = part_files("llm", checkpoint, weights, FILES)
         stated = dict(config) if config else None
-        known = AutoConfig.for_model(**stated) if stated else _read(files, AutoConfig)
+        known = AutoConfig.for_model(**stated) if stated else read_checkpoint(AutoConfig, "llm", files, FILES)
         super().__init__(template, context_length or known.max_position_embeddings, licence)
         self.checkpoint, self.weights, self.pad_token = checkpoint, weights, pad_token
         self._files, self._stated, self.config = files, stated, known
@@ -69,33 +68,26 @@ class CausalLM(LLM):
         return {**settings, **small, "context_length": 2048}
 
     def locate(self) -> None:
-        """Find the files that it needs, on this machine or on the hub.
-
-        Raises:
-            ValueError: Some are missing, damaged, or of another model than the config states.
-        """
+        """Find the tokenizer and the configuration, and hold what the settings state to it."""
         self.tokenizer  # noqa: B018 (reads it)
         if self.weights == "random":
             return
-        found = _read(self._files, AutoConfig)
-        for key, value in (self._stated or {}).items():
-            actual = getattr(found, key, value)
-            if actual != value:
-                raise ValueError(
-                    f"llm.config.{key}={value}, but {self._files}/config.json says {actual}; "
-                    "llm.config=null takes what the files say"
-                )
+        found = self._read(AutoConfig)
+        check_stated(self._stated or {}, found, "llm", self._files)
         self.config = found
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The checkpoint's own, with the padding token that the settings name."""
-        tokenizer = _read(self._files, AutoTokenizer)
+        tokenizer = self._read(AutoTokenizer)
         pad_token = self.pad_token or tokenizer.pad_token or tokenizer.eos_token
         if pad_token not in tokenizer.get_vocab():
             raise ValueError(f"llm.pad_token={pad_token} is no token of {self._files}; choose one that is")
         tokenizer.pad_token = pad_token
         return tokenizer
+
+    def _read(self, kind: Any, **options: Any) -> Any:
+        return read_checkpoint(kind, "llm", self._files, FILES, **options)
 
     @property
     def source(self) -> str:
@@ -125,8 +117,8 @@ class CausalLM(LLM):
             self.network = AutoModelForCausalLM.from_config(self.config, dtype=torch.float32)
             return
         options = {"quantization_config": self.quantization} if self.quantization else {}
-        self.network, report = _read(
-            self._files, AutoModelForCausalLM, dtype=torch.float32, output_loading_info=True, **options
+        self.network, report = self._read(
+            AutoModelForCausalLM, dtype=torch.float32, output_loading_info=True, **options
         )
         if report["missing_keys"]:  # transformers would train on from random numbers
             raise ValueError(
@@ -181,19 +173,3 @@ class CausalLM(LLM):
     def _attend_with(self, implementation: str) -> None:
         if self.network.config._attn_implementation != implementation:
             self.network.set_attn_implementation(implementation)
-
-
-def _read(files: str, kind: Any, **options: Any) -> Any:
-    """Let one of transformers' Auto classes read a checkpoint."""
-    settle_hub(files)
-    try:
-        return kind.from_pretrained(files, **options)
-    except OSError as error:
-        raise ValueError(
-            f"llm.checkpoint={files} is no readable folder, and no hub gives it "
-            f"({str(error).splitlines()[0]}); put {FILES} into a folder and say llm.weights=FOLDER"
-        ) from error
-    except (RuntimeError, SafetensorError) as error:
-        raise ValueError(
-            f"llm.checkpoint={files} is damaged or does not fit its config.json ({error}); copy it again"
-        ) from error
