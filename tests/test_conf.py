@@ -17,6 +17,7 @@ MORE = {
     ("mixture", "folder"): ["mixture.samples.shards=x.tar"],
     ("encoder", "open_clip"): ["encoder.architecture=RN50", "encoder.checkpoint=openai"],
     ("encoder", "huggingface"): ["encoder.checkpoint=x"],
+    ("encoder", "fused"): ["+encoder@encoder.encoders.a=clip224", "+encoder@encoder.encoders.b=sam_base"],
     ("llm", "huggingface"): ["llm.checkpoint=x", "template@llm.template=v1"],
 }
 """What a choice leaves open."""
@@ -59,7 +60,7 @@ def test_every_way_to_prepare_pictures_composes(choice: str) -> None:
 
 
 def test_what_must_be_said_is_named() -> None:
-    with pytest.raises(ValueError, match=r"encoder.architecture is not set; say encoder.architecture=VALUE"):
+    with pytest.raises(ValueError, match=r"encoder.architecture is not set; .* as conf/encoder/open_clip"):
         compose_sentence(["encoder=open_clip", "encoder.checkpoint=openai"])
 
 

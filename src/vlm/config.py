@@ -234,7 +234,10 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
         del config.hydra
     OmegaConf.set_readonly(config, True)
     for key in sorted(OmegaConf.missing_keys(config)):
-        raise ValueError(f"{key} is not set; say {key}=VALUE")
+        group = key.partition(".")[0]
+        raise ValueError(
+            f"{key} is not set; say {key}=VALUE, as conf/{group}/{choices.get(group)}.yaml shows"
+        )
     check_limits(config)
     return Sentence(config, choices, states_axes)
 

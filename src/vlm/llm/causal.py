@@ -62,7 +62,7 @@ class CausalLM(LLM):
         stated = settings["config"]
         if stated is None:
             files = part_files("llm", settings["checkpoint"], settings["weights"], FILES)
-            stated = AutoConfig.from_pretrained(files).to_diff_dict()
+            stated = read_checkpoint(AutoConfig, "llm", files, FILES).to_diff_dict()
         tokenizer = "tiny_llama"
         small = {"checkpoint": tokenizer, "weights": "random", "config": shrink(stated), "pad_token": None}
         return {**settings, **small, "context_length": 2048}

@@ -72,8 +72,10 @@ def _projector(name: str, words: list[str]) -> Choice:
 
 
 def _llm(name: str, words: list[str]) -> Choice:
-    llm = plan_model(compose_sentence([*words, "projector=linear"]).config).llm
-    facts = f"dim {llm.text_dim}, context {llm.context_length}"
+    sentence = compose_sentence([*words, "projector=linear"])
+    llm = plan_model(sentence.config).llm
+    template, pad = sentence.choices["template@llm.template"], sentence.config.llm.pad_token
+    facts = f"template {template}, pad {pad}, dim {llm.text_dim}, context {llm.context_length}"
     return Choice(name, count(llm), None, facts, llm.licence, llm.source)
 
 
