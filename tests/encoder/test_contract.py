@@ -23,6 +23,12 @@ def test_sizes_are_known_before_it_is_built_and_true_after(encoder: Encoder) -> 
     assert encoder(pixels).shape == (2, rows * columns, encoder.vision_dim)
 
 
+def test_what_it_sees_differs_from_place_to_place(encoder: Encoder) -> None:
+    encoder.configure_model()
+    features = encoder.eval()(torch.randn(1, 3, encoder.image_size, encoder.image_size))
+    assert features.std(dim=1).mean() > 1e-2
+
+
 def test_gradients_reach_the_pixels_and_every_weight(encoder: Encoder) -> None:
     encoder.configure_model()
     pixels = torch.randn(2, 3, encoder.image_size, encoder.image_size, requires_grad=True)

@@ -88,6 +88,7 @@ class HuggingFaceEncoder(LayeredEncoder):
             stated = _read_config(files).to_dict()
         side = 4 * int(stated["patch_size"])
         config = {**stated, "image_size": side} | {key: SMALL[key] for key in SMALL if key in stated}
+        config["initializer_range"] = 0.02  # SAM's is 1e-10: its features would be zero but for rounding
         small = {"config": config, "image_size": side, "weights": "random"}
         return {**settings, **small} | {key: settings[key] or (0.5,) * 3 for key in ("mean", "std")}
 
