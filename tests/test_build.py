@@ -1,11 +1,21 @@
 """Parts built from what a sentence says: files found, files missing, weights that are really read."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import AutoTokenizer, Dinov2Config, Dinov2Model, Qwen2Config, Qwen2ForCausalLM
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+from transformers import (
+    AutoTokenizer,
+    Dinov2Config,
+    Dinov2Model,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from tests.conftest import Compose
 from vlm.build import build_model
@@ -85,3 +95,29 @@ def test_a_sentence_trains_on_checkpoints_in_upstreams_format(words: list[str], 
     ]  # fmt: skip
     assert main(sentence) == 0
     assert len(list(tmp_path.glob("runs/*/manifest.json"))) == 2
+
+
+def test_a_folder_as_vicuna_is_published_is_read(compose: Compose, tmp_path: Path) -> None:
+    """Pickled weights, and a sentencepiece model alone for the words."""
+    config = LlamaConfig(
+        vocab_size=320, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
+    )
+    network = LlamaForCausalLM(config)
+    torch.save(network.state_dict(), tmp_path / "pytorch_model.bin")
+    config.save_pretrained(tmp_path)
+    with (tmp_path / "tokenizer.model").open("wb") as file:
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(["a red circle and a blue square"] * 9), model_writer=file, vocab_size=320,
+            model_type="bpe", byte_fallback=True, hard_vocab_limit=False, minloglevel=2,
+        )  # fmt: skip
+    words = SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
+    tokenizer_config = {"tokenizer_class": "LlamaTokenizer", "legacy": False, "add_bos_token": True}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokenizer_config))
+
+    model = build_model(compose("llm=vicuna7b", f"llm.weights={tmp_path}", "llm.config=null"))
+    model.configure_model()
+    read = model.llm.state_dict()
+    assert all(torch.equal(weight, read[f"network.{name}"]) for name, weight in network.state_dict().items())
+    text = "a red square"
+    assert model.llm.tokenizer(text)["input_ids"] == [words.bos_id(), *words.encode(text)]
+    assert model.llm.tokenizer.pad_token == "<unk>"
