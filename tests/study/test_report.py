@@ -51,11 +51,14 @@ def test_the_files_are_written(sweep: Path, tmp_path: Path) -> None:
     assert Image.open(tmp_path / "report/report.png").size[0] > 500
 
 
+@pytest.mark.filterwarnings("error:constrained_layout")
 def test_cells_are_in_the_sweeps_order(tmp_path: Path) -> None:
     for number in range(12):
-        cell(f"p{number}", number / 12).write(tmp_path / f"sweep/{number}")
+        cell(f"a_projector_of_a_long_name_{number}", number / 12).write(tmp_path / f"sweep/{number}")
     rows = write_report(tmp_path / "sweep", tmp_path / "report").splitlines()[2:]
-    assert [row.split()[1] for row in rows] == [f"projector=p{number}" for number in range(12)]
+    assert [row.split()[1] for row in rows] == [
+        f"projector=a_projector_of_a_long_name_{number}" for number in range(12)
+    ]
 
 
 def test_a_failed_cell_is_said_to_have_failed(sweep: Path, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from vlm.study.sweep import read_cells
 
 ACCURACY = "accuracy"
 BLIND = "blind_accuracy"
+BAR_INCHES = 0.26
+"""Wide enough for the number above it."""
 
 
 def write_report(sweep: Path, output: Path) -> str:
@@ -90,8 +92,10 @@ def _plot(cells: list[Outcome], path: Path) -> None:
     from matplotlib import pyplot  # noqa: PLC0415 (a second to import)
 
     benchmarks = _benchmarks(cells)
+    num_bars = len(cells) * max(1 + len(_kinds(cells, benchmark)) for benchmark in benchmarks)
+    inches = min(max(8.0, BAR_INCHES * num_bars), 40.0)
     figure, rows = pyplot.subplots(
-        len(benchmarks), 1, figsize=(8, 3.6 * len(benchmarks)), squeeze=False, layout="constrained"
+        len(benchmarks), 1, figsize=(inches, 3.8 * len(benchmarks)), squeeze=False, layout="constrained"
     )
     width = 0.8 / len(cells)
     for axes, benchmark in zip(rows[:, 0], benchmarks, strict=True):
@@ -103,7 +107,7 @@ def _plot(cells: list[Outcome], path: Path) -> None:
                 for name in (ACCURACY, BLIND)
             )
             bars = axes.bar(places, seeing, 0.92 * width, label=label)
-            axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=1)
+            axes.bar_label(bars, fmt="%.0f", fontsize=min(8.0, 24 * inches / num_bars), padding=1)
             control = "pictures shuffled" if number == len(cells) - 1 else None
             axes.hlines(
                 blind,
@@ -115,6 +119,8 @@ def _plot(cells: list[Outcome], path: Path) -> None:
         axes.set_xticks(range(len(kinds)), ["all", *(kind.removeprefix("/") for kind in kinds[1:])])
         axes.set(title=f"{benchmark}, test split", ylabel="exact match (%)", ylim=(0, 109))
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(ncols=len(cells) + 1, loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)
+    handles, names = rows[0, 0].get_legend_handles_labels()
+    columns = max(1, int(10 * inches / (max(map(len, names)) + 8)))
+    figure.legend(handles, names, ncols=columns, loc="outside lower center", frameon=False)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
