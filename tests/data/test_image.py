@@ -74,6 +74,12 @@ def test_gray_and_transparent_pictures_are_read() -> None:
         assert square(8, "pad", file.getvalue()).shape == (3, 8, 8)
 
 
+@pytest.mark.parametrize(("mode", "merge"), [("squash", "flat"), ("anyres", "squash")])
+def test_what_is_unknown_is_named(mode: str, merge: str) -> None:
+    with pytest.raises(ValueError, match=r"stage.image.(mode|merge) must be one of .*, got squash"):
+        ImageTransform(8, MEAN, STD, (2, 2), mode, [[1, 2]], merge)
+
+
 def test_tiles_are_the_whole_picture_and_its_parts() -> None:
     transform = ImageTransform(30, MEAN, STD, (2, 2), "anyres", [[2, 2], [1, 3]], "unpad")
     picture = transform(wide(90, 30))

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from vlm.data.tiles import Grid, choose_grid, cut_tiles, index_tiles
+from vlm.data.tiles import MERGES, Grid, choose_grid, cut_tiles, index_tiles
 from vlm.shapes import Pixels, VisualIndex
 
 
@@ -41,7 +41,8 @@ class ImageTransform:
         merge: How `anyres` reads the tiles' visual tokens: `flat`, `spatial` or `unpad`.
 
     Raises:
-        ValueError: `anyres` has no grid, or must read the rows of visual tokens that have no place.
+        ValueError: No such mode or merge; or `anyres` has no grid, or must read the rows of visual tokens
+            that have no place.
     """
 
     def __init__(
@@ -56,6 +57,9 @@ class ImageTransform:
     ) -> None:
         self.size, self.mean, self.std, self.token_grid = size, tuple(mean), tuple(std), token_grid
         self.mode, self.merge = mode, merge
+        for key, value, known in (("mode", mode, [*_SQUARE, "anyres"]), ("merge", merge, MERGES)):
+            if value not in known:
+                raise ValueError(f"stage.image.{key} must be one of {', '.join(known)}, got {value}")
         self.grids = [_grid(grid) for grid in grids]
         if mode != "anyres":
             return

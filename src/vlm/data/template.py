@@ -1,5 +1,6 @@
 """A template says how a conversation becomes text, and which characters of it are supervised."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,22 +15,22 @@ class Span:
     supervised: bool = False
 
 
-class Template:
+class Template(ABC):
     """Render turns as spans of text."""
 
     answer_end: str
 
+    @abstractmethod
     def render(self, turns: Sequence[Turn]) -> list[Span]:
         """Return the whole conversation.
 
         Raises:
             ValueError: The turns do not alternate human, gpt, human, ...
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def prompt(self, turns: Sequence[Turn]) -> str:
         """Return the text up to where the model must answer the last human turn."""
-        raise NotImplementedError
 
 
 class TurnTemplate(Template):

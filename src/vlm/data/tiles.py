@@ -16,6 +16,9 @@ from vlm.shapes import VisualIndex
 ROW_END = -1
 """The place, in an index into visual tokens, of the learned vector that ends a row."""
 
+MERGES = ("flat", "spatial", "unpad")
+"""Orders in which the visual tokens of tiles can be read."""
+
 Grid = tuple[int, int]
 """Rows and columns."""
 
