@@ -158,7 +158,7 @@ def test_colors_are_those_published_with_the_checkpoint() -> None:
     known = {"weights": "pretrained", "layer": -2, "class_token": False, "licence": "MIT"}
     siglip = OpenCLIPEncoder("ViT-B-16-SigLIP", "webli", mean=None, std=None, **known)
     assert siglip.mean == siglip.std == (0.5, 0.5, 0.5)
-    with pytest.raises(ValueError, match=r"encoder.mean is .* these weights learned with"):
+    with pytest.raises(ValueError, match=r"encoder.mean is .* open_clip of ViT-B-16-SigLIP webli says"):
         OpenCLIPEncoder("ViT-B-16-SigLIP", "webli", mean=[0.4] * 3, std=None, **known).locate()
     with pytest.raises(ValueError, match=r"encoder.checkpoint=mine is no folder and none of webli"):
         OpenCLIPEncoder("ViT-B-16-SigLIP", "mine", mean=None, std=None, **known).locate()

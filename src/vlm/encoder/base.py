@@ -1,7 +1,7 @@
 """An encoder turns pixels into patch features."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
@@ -27,6 +27,17 @@ class Encoder(Part):
     def __init__(self, mean: Sequence[float], std: Sequence[float], licence: str) -> None:
         super().__init__(licence)
         self.mean, self.std = tuple(mean), tuple(std)
+
+    def check_colors(self, published: Mapping[str, Sequence[float]], where: str) -> None:
+        """Hold `mean` and `std` to what was published with the weights, if anything was.
+
+        Raises:
+            ValueError: They differ.
+        """
+        for key, ours in {"mean": self.mean, "std": self.std}.items():
+            theirs = published.get(key, ours)
+            if max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) > 1e-3:
+                raise ValueError(f"encoder.{key} is {list(ours)}, but {where} says {list(theirs)}")
 
     @property
     @abstractmethod

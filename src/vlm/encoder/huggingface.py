@@ -65,7 +65,7 @@ class HuggingFaceEncoder(LayeredEncoder):
         files = part_files("encoder", checkpoint, weights, FILES)
         stated = dict(config) if config else None
         known = AutoConfig.for_model(**stated) if stated else _read_config(files)
-        mean, std = mean or _published(files, "mean"), std or _published(files, "std")
+        mean, std = _colors(files, mean, std)
         super().__init__(layer, class_token, mean, std, licence)
         self.checkpoint, self.weights = checkpoint, weights
         self._files, self._stated, self.config = files, stated, known
@@ -75,8 +75,7 @@ class HuggingFaceEncoder(LayeredEncoder):
                 f"encoder.image_size={self._image_size} is less than {self._patch_size}, a patch"
             )
         self._check_layers()
-        others = self._num_others
-        if class_token and not others:
+        if not self._num_others and class_token:  # the first is asked of every encoder: it may refuse
             raise ValueError("encoder.class_token=true, but this encoder has none; set it to false")
 
     @classmethod
@@ -99,12 +98,7 @@ class HuggingFaceEncoder(LayeredEncoder):
         found = _read_config(self._files)
         check_stated(self._stated or {}, found, "encoder", self._files)
         self.config = found
-        for key, ours in {"mean": self.mean, "std": self.std}.items():
-            theirs = _find_published(self._files, key) or ours
-            if max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) > 1e-3:
-                raise ValueError(
-                    f"encoder.{key} is {list(ours)}, but {self._files}/preprocessor_config.json says {theirs}"
-                )
+        self.check_colors(_read_colors(self._files), f"{self._files}/preprocessor_config.json")
 
     @property
     def _num_layers(self) -> int:
@@ -223,21 +217,26 @@ def _read_config(files: str) -> Any:
     return getattr(config, "vision_config", config)
 
 
-def _find_published(files: str, key: str) -> list[float] | None:
-    """Return what the processor's file says, which a checkpoint may lack."""
+def _colors(
+    files: str, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Return what is set, and of the rest what was published."""
+    known = {} if mean and std else _read_colors(files)
+    known |= {key: value for key, value in {"mean": mean, "std": std}.items() if value}
+    for key in ("mean", "std"):
+        if key not in known:
+            raise ValueError(
+                f"encoder.checkpoint={files} does not say with what {key} it learned; "
+                f"set encoder.{key}=[R,G,B]"
+            )
+    return known["mean"], known["std"]
+
+
+def _read_colors(files: str) -> dict[str, Sequence[float]]:
+    """Return the `mean` and `std` that the processor's file says, which a checkpoint may lack."""
     settle_hub(files)
     try:
         processor, _ = BaseImageProcessor.get_image_processor_dict(files)
     except OSError:
-        return None
-    found: list[float] | None = processor.get(f"image_{key}")
-    return found
-
-
-def _published(files: str, key: str) -> list[float]:
-    found = _find_published(files, key)
-    if not found:
-        raise ValueError(
-            f"encoder.checkpoint={files} does not say with what {key} it learned; set encoder.{key}=[R,G,B]"
-        )
-    return found
+        return {}
+    return {key: processor[f"image_{key}"] for key in ("mean", "std") if processor.get(f"image_{key}")}

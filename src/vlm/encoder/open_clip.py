@@ -7,7 +7,7 @@ from typing import Any
 
 import open_clip
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vlm.checkpoint import settle_hub
 from vlm.encoder.layered import LayeredEncoder
@@ -71,9 +71,7 @@ class OpenCLIPEncoder(LayeredEncoder):
         self._check_layers()
         if len({self._maps[number][2:] for number in self._chosen}) > 1:
             raise ValueError(f"encoder.layer={self.layers} are of several grids; choose layers of one")
-        with torch.device("meta"):
-            kept = not class_token or has_class_token(build_tower(self._config))
-        if not kept:
+        if class_token and not has_class_token(self._whole):
             raise ValueError("encoder.class_token=true, but this encoder has none; set it to false")
 
     @classmethod
@@ -105,10 +103,7 @@ class OpenCLIPEncoder(LayeredEncoder):
         if not known:
             tags = ", ".join(open_clip.list_pretrained_tags_by_model(str(self.architecture)))
             raise ValueError(f"encoder.checkpoint={self.checkpoint} is no folder and none of {tags}")
-        for key, ours in {"mean": self.mean, "std": self.std}.items():
-            theirs = self._published[key]
-            if max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) > 1e-3:
-                raise ValueError(f"encoder.{key} is {list(ours)}, but these weights learned with {theirs}")
+        self.check_colors(self._published, f"open_clip of {self.architecture} {self.checkpoint}")
         if known.get("quick_gelu", False) != bool(self._config.get("quick_gelu", False)):
             raise ValueError(
                 f"encoder.architecture={self.architecture} does not have the activation of the weights "
@@ -125,11 +120,6 @@ class OpenCLIPEncoder(LayeredEncoder):
             ) from error
 
     @property
-    def _vision(self) -> dict[str, Any]:
-        vision: dict[str, Any] = self._config["vision_cfg"]
-        return vision
-
-    @property
     def source(self) -> str:
         """The architecture and its tag, or the folder."""
         named = isinstance(self.architecture, str)
@@ -138,17 +128,21 @@ class OpenCLIPEncoder(LayeredEncoder):
     @property
     def image_size(self) -> int:
         """As the architecture says."""
-        return int(self._vision["image_size"])
+        return int(self._config["vision_cfg"]["image_size"])
+
+    @cached_property
+    def _whole(self) -> nn.Module:
+        """The tower with all its layers, without values."""
+        with torch.device("meta"):
+            return build_tower(self._config)
 
     @cached_property
     def _maps(self) -> list[torch.Size]:
         """The shape of each layer's features of a picture: 1, dim, row, column."""
         with torch.device("meta"), torch.no_grad():
-            taken = self._take(build_tower(self._config), self._blank(), None)
+            pixels = torch.zeros(1, 3, self.image_size, self.image_size)
+            taken = self._take(self._whole, pixels, None)
         return [features.shape for features in taken["image_intermediates"]]
-
-    def _blank(self) -> Tensor:
-        return torch.zeros(1, 3, self.image_size, self.image_size)
 
     @property
     def _num_layers(self) -> int:
@@ -197,8 +191,7 @@ class OpenCLIPEncoder(LayeredEncoder):
         if self.weights == "random":
             return
         self.locate()
-        with torch.device("meta"):
-            known = set(build_tower(self._config).state_dict())
+        known = set(self._whole.state_dict())
         tensors = {
             name.removeprefix("visual."): tensor.float()
             for name, tensor in read_tensors(self._files).items()
