@@ -233,11 +233,11 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
     with open_dict(config):
         del config.hydra
     OmegaConf.set_readonly(config, True)
-    for key in sorted(OmegaConf.missing_keys(config)):
-        group = key.partition(".")[0]
-        raise ValueError(
-            f"{key} is not set; say {key}=VALUE, as conf/{group}/{choices.get(group)}.yaml shows"
-        )
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        group = missing[0].partition(".")[0]
+        example = f"conf/{group}/{choices.get(group)}.yaml"
+        raise ValueError(f"{missing[0]} is not set; say {missing[0]}=VALUE, as {example} shows")
     check_limits(config)
     return Sentence(config, choices, states_axes)
 

@@ -12,15 +12,14 @@ from typing import Any
 NUMERICS = 2
 """Raise this when a change of the code changes the weights that a sentence gives."""
 
+LARGE = 2**28
+"""Bytes from which a file's hash is remembered: an LLM's weights take a minute to read."""
+
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
     """Return twelve hexadecimal digits; the order of keys does not matter."""
     text = json.dumps(identity, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-LARGE = 2**28
-"""Bytes from which a file's hash is remembered: an LLM's weights take a minute to read."""
 
 
 @cache

@@ -7,6 +7,7 @@ import torch
 from hydra.errors import InstantiationException
 from torch import nn
 
+from vlm.adapter.none import NoAdapter
 from vlm.build import build_adapter, plan_model
 from vlm.config import compose_sentence
 from vlm.paths import config_dir
@@ -48,10 +49,7 @@ def list_choices(group: str, words: list[str]) -> Iterator[Choice]:
             continue
         try:
             yield describe(path.stem, [*words, f"{group}={path.stem}"])
-        except (
-            ValueError,
-            InstantiationException,
-        ) as error:  # joined to these others, or run here, it cannot
+        except (ValueError, InstantiationException) as error:  # it cannot be joined to these others
             reason = str(error.__cause__ or error).partition(";")[0]
             yield Choice(path.stem, None, None, reason, "", "")
 
@@ -81,9 +79,9 @@ def _llm(name: str, words: list[str]) -> Choice:
 
 def _adapter(name: str, words: list[str]) -> Choice:
     config = compose_sentence(words).config
-    if name == "none":
-        return Choice(name, 0, None, "", "", "")
     adapter, llm = build_adapter(config), plan_model(config).llm
+    if isinstance(adapter, NoAdapter):
+        return Choice(name, 0, None, "", "", "")
     with torch.device("meta"):
         llm.configure_model()
         adapter.attach("llm", llm.get_submodule("network"))
