@@ -85,9 +85,9 @@ def _phrases(scene: Scene) -> list[str]:
 def to_text(images: list[Scene], tokenizer: PreTrainedTokenizerBase) -> Tensor:
     """Tokenize the captions: [image, context]."""
     texts = ["".join(f" {phrase}." for phrase in _phrases(scene)) + "</s>" for scene in images]
-    ids: Tensor = tokenizer(texts, padding="max_length", max_length=CONTEXT_LENGTH, return_tensors="pt")[
-        "input_ids"
-    ]
+    ids: Tensor = tokenizer(
+        texts, add_special_tokens=False, padding="max_length", max_length=CONTEXT_LENGTH, return_tensors="pt"
+    )["input_ids"]
     return ids
 
 

@@ -4,7 +4,7 @@ from itertools import islice
 from random import Random
 
 from corpus import RESTATE_RATE, documents, written_scene
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from vlm.corpus.shapes.language import CAPTION_PROMPTS
@@ -35,6 +35,10 @@ def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
         vocab_size=VOCABULARY_SIZE, special_tokens=[*SPECIAL], initial_alphabet=sorted(alphabet)
     )
     tokenizer.train_from_iterator(texts, trainer)
+    begin = "<s>"
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{begin} $A", special_tokens=[(begin, SPECIAL.index(begin))]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
     )

@@ -13,6 +13,8 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 Compose = Callable[..., DictConfig]
+SHARED = Path(__file__).resolve().parents[2] / "shared/data"
+"""Real files that others wrote; tests that read them skip where they are not."""
 
 
 def complete_words(group: str) -> list[str]:

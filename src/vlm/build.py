@@ -105,7 +105,7 @@ def build_template(config: DictConfig, model: VisionLanguageModel) -> Template:
     if config.stage.template is None:
         return model.llm.template
     template: Template = _make(config.stage.template)
-    return template
+    return template.of(model.llm.tokenizer)
 
 
 def build_image_transform(config: DictConfig, model: VisionLanguageModel) -> ImageTransform:

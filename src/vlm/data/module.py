@@ -15,7 +15,7 @@ from vlm.data.order import SourceSize, epoch_order
 from vlm.data.sample import IMAGE_PLACEHOLDER, Sample
 from vlm.data.shards import ShardSource
 from vlm.data.template import Template
-from vlm.data.tokens import Tokens, tokenize
+from vlm.data.tokens import Tokens
 
 
 class StepDataset(Dataset[PackedBatch]):
@@ -93,7 +93,7 @@ class StepDataset(Dataset[PackedBatch]):
                 f"{sample.source}/{sample.key}: {placeholders} {IMAGE_PLACEHOLDER} for "
                 f"{len(sample.images)} pictures; mend the record and pack it again"
             )
-        return tokenize(self.template.render(sample.turns), self.tokenizer)
+        return self.template.tokens(sample.turns, self.tokenizer)
 
 
 class RemainingSteps(Sampler[int]):

@@ -1,6 +1,7 @@
 """An LLM embeds ids, turns a sequence into hidden states, and owns the head."""
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -26,7 +27,12 @@ class LLM(Part):
 
     def __init__(self, template: Template, context_length: int, licence: str) -> None:
         super().__init__(licence)
-        self.template, self.context_length = template, context_length
+        self._template, self.context_length = template, context_length
+
+    @cached_property
+    def template(self) -> Template:
+        """How it was taught to converse."""
+        return self._template.of(self.tokenizer)
 
     @property
     @abstractmethod

@@ -13,6 +13,7 @@ from vlm.checkpoint import check_stated, read_checkpoint
 from vlm.data.template import Template
 from vlm.llm.attention import NAME as VARLEN
 from vlm.llm.base import LLM
+from vlm.llm.sentencepiece import follow_scores
 from vlm.llm.twin import shrink
 from vlm.meta import builds_shapes_only
 from vlm.paths import part_files
@@ -80,10 +81,12 @@ class CausalLM(LLM):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The checkpoint's own, with the padding token that the settings name."""
         tokenizer = self._read(AutoTokenizer)
+        follow_scores(tokenizer)
         pad_token = self.pad_token or tokenizer.pad_token or tokenizer.eos_token
         if pad_token not in tokenizer.get_vocab():
             raise ValueError(f"llm.pad_token={pad_token} is no token of {self._files}; choose one that is")
         tokenizer.pad_token = pad_token
+        tokenizer.model_max_length = self.context_length
         return tokenizer
 
     def _read(self, kind: Any, **options: Any) -> Any:

@@ -8,8 +8,8 @@ from torch.nn.utils.rnn import pad_sequence
 from vlm.data.batch import expand_images, join_pictures
 from vlm.data.image import ImageTransform
 from vlm.data.sample import Turn
-from vlm.data.template import Span, Template
-from vlm.data.tokens import tokenize
+from vlm.data.template import Template
+from vlm.data.tokens import Span, tokenize
 from vlm.model.vision_language import VisionLanguageModel
 
 
