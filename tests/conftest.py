@@ -39,6 +39,7 @@ def words(data_folder: Path, tmp_path: Path) -> list[str]:
     return [
         f"paths.data={data_folder}",
         f"paths.runs={tmp_path}/runs",
+        f"paths.cache={tmp_path}/cache",
         "tracking=none",
         "stage.batch_size=4",
         "trainer.max_steps=4",

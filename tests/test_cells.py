@@ -73,7 +73,7 @@ def logits(model: VisionLanguageModel, batch: PackedBatch) -> torch.Tensor:
 
 def check(cell: Cell, compose: Compose, folder: Path) -> None:
     model, config = build(compose, cell)
-    batch = build_dataset(config, model)[0]
+    batch = build_dataset(config, model)[0].rows[0]
     task = build_task(config, model, 2, [])
     task.configure_model()
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}

@@ -15,9 +15,11 @@ from vlm.benchmark.base import Benchmark
 from vlm.benchmark.evaluate import Answerer
 from vlm.checkpoint import locate_all
 from vlm.config import ImageMode, Learning, Merge, Stage, Trainer
+from vlm.data.document import DocumentReader
 from vlm.data.image import ImageTransform
-from vlm.data.module import DataModule, StepDataset
+from vlm.data.module import DataModule
 from vlm.data.shards import ShardSource
+from vlm.data.steps import Batching, StepDataset
 from vlm.data.template import Template
 from vlm.encoder.base import Encoder
 from vlm.llm.base import LLM
@@ -62,14 +64,14 @@ def plan_model(config: DictConfig) -> VisionLanguageModel:
     projector: Projector = _make(config.projector, config.twin, **sizes)
     weights = config.projector.weights
     starting = None if weights == "random" or config.twin else projector_file(weights)
-    return VisionLanguageModel(encoder, projector, llm, starting, _ends_rows(config.stage))
+    return VisionLanguageModel(encoder, projector, llm, starting, _ends_rows(config.stage, config.mixture))
 
 
-def _ends_rows(stage: DictConfig) -> bool:
+def _ends_rows(stage: DictConfig, mixture: Mapping[str, Any]) -> bool:
     """Whether a stage, or one before it, reads rows that end with a learned vector."""
-    image = stage.image
-    here = image.mode is ImageMode.anyres and image.merge is Merge.unpad
-    return here or (stage.after is not None and _ends_rows(stage.after))
+    images = [stage.image, *(source.image for source in mixture.values() if source.image is not None)]
+    here = any(image.mode is ImageMode.anyres and image.merge is Merge.unpad for image in images)
+    return here or (stage.after is not None and _ends_rows(stage.after, stage.after.mixture or {}))
 
 
 def build_model(config: DictConfig) -> VisionLanguageModel:
@@ -100,18 +102,21 @@ def build_adapter(config: DictConfig) -> Adapter:
     return adapter
 
 
-def build_template(config: DictConfig, model: VisionLanguageModel) -> Template:
-    """Return the stage's template, or the LLM's own."""
-    if config.stage.template is None:
+def build_template(config: DictConfig, model: VisionLanguageModel, own: DictConfig | None = None) -> Template:
+    """Return a source's own template, the stage's, or the LLM's."""
+    chosen = config.stage.template if own is None else own
+    if chosen is None:
         return model.llm.template
-    template: Template = _make(config.stage.template)
+    template: Template = _make(chosen)
     return template.of(model.llm.tokenizer)
 
 
-def build_image_transform(config: DictConfig, model: VisionLanguageModel) -> ImageTransform:
-    """Return the stage's way to prepare pictures for the encoder."""
+def build_image_transform(
+    config: DictConfig, model: VisionLanguageModel, image: DictConfig | None = None
+) -> ImageTransform:
+    """Return a way to prepare pictures for the encoder: a source's own, or the stage's."""
     encoder = model.encoder
-    image = config.stage.image
+    image = config.stage.image if image is None else image
     return ImageTransform(
         encoder.image_size,
         encoder.mean,
@@ -123,43 +128,60 @@ def build_image_transform(config: DictConfig, model: VisionLanguageModel) -> Ima
     )
 
 
+def build_readers(config: DictConfig, model: VisionLanguageModel) -> dict[str, DocumentReader]:
+    """Return the outermost stage's sources, each read by its own template and image rule or the stage's."""
+    return {
+        name: DocumentReader(
+            ShardSource(name, source_shards(config, name)),
+            build_template(config, model, source.template),
+            model.llm.tokenizer,
+            build_image_transform(config, model, source.image),
+            model.llm.context_length,
+        )
+        for name, source in sources(config).items()
+    }
+
+
 def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset:
-    """Return the steps of the outermost stage."""
-    chosen = sources(config)
-    return StepDataset(
-        sources={name: ShardSource(name, source_shards(config, name)) for name in chosen},
-        weights={name: source.weight for name, source in chosen.items()},
-        template=build_template(config, model),
-        tokenizer=model.llm.tokenizer,
-        image_transform=build_image_transform(config, model),
-        context_length=model.llm.context_length,
-        batch_size=config.stage.batch_size,
-        seed=config.seed,
-    )
-
-
-def count_steps(config: DictConfig, dataset: StepDataset) -> int:
-    """Return the optimizer steps of the outermost stage.
+    """Return the steps of the outermost stage.
 
     Raises:
         ValueError: There would be none.
     """
-    steps = config.stage.steps
-    if steps is None:
-        steps = dataset.num_steps(config.stage.epochs)
-    if config.trainer.max_steps is not None:
-        steps = min(steps, config.trainer.max_steps)
-    if steps < 1:
-        raise ValueError(
-            f"stage.steps (or epochs, or trainer.max_steps) must give at least 1 step, got {steps}"
-        )
-    return int(steps)
+    stage, trainer = config.stage, config.trainer
+    readers = build_readers(config, model)
+    num_drawn = draw_counts(config, {name: len(reader.shards) for name, reader in readers.items()})
+    batching = Batching(
+        stage.batching.mode.value, stage.batch_size, stage.batching.window, trainer.tokens_per_row,
+        trainer.samples_per_row,
+    )  # fmt: skip
+    num_samples = (
+        round(sum(num_drawn.values()) * stage.epochs)
+        if stage.steps is None
+        else stage.steps * stage.batch_size
+    )
+    if trainer.max_steps is not None:
+        num_samples = min(num_samples, trainer.max_steps * stage.batch_size)
+    cache = Path(config.paths.cache) / "measures"
+    return StepDataset(readers, num_drawn, batching, num_samples, config.seed, cache, trainer.on_error)
+
+
+def draw_counts(config: DictConfig, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return how many samples an epoch reads of each source.
+
+    Args:
+        config: The sentence.
+        sizes: Samples that each source has.
+    """
+    wanted = {name: source.samples or sizes[name] * source.weight for name, source in sources(config).items()}
+    flat = {name: count ** (1 / config.stage.temperature) for name, count in wanted.items()}
+    scale = sum(wanted.values()) / sum(flat.values())
+    return {name: round(scale * count) for name, count in flat.items()}
 
 
 def build_data(config: DictConfig, model: VisionLanguageModel) -> DataModule:
     """Return the outermost stage's data."""
-    dataset = build_dataset(config, model)
-    return DataModule(dataset, count_steps(config, dataset), config.trainer.num_workers)
+    return DataModule(build_dataset(config, model), config.trainer.num_workers)
 
 
 def build_task(
@@ -191,7 +213,6 @@ def build_trainer(planned: PlannedStage, num_steps: int, logger: Any) -> lightni
             precision=settings.precision,  # type: ignore[arg-type]
             max_steps=num_steps,
             max_epochs=-1,
-            gradient_clip_val=planned.config.stage.optimizer.max_gradient_norm,
             log_every_n_steps=min(settings.log_every, num_steps),  # a short stage logs at its end
             logger=logger or False,
             callbacks=callbacks,

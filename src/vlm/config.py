@@ -26,6 +26,14 @@ class Learning(Enum):
     adapter = "adapter"  # what the group `adapter` adds to it, and nothing else of it
 
 
+class BatchingMode(Enum):
+    """Which samples of a step share a row."""
+
+    packed = "packed"  # best fit, whole documents, no padding
+    padded = "padded"  # as they come, padded to the longest
+    grouped = "grouped"  # as LLaVA: a step of one modality, a row of about one length, padded to the longest
+
+
 class Schedule(Enum):
     """What the learning rate does after its warm-up."""
 
@@ -103,9 +111,25 @@ class Source:
     """A glob or a list of globs of tar files."""
     weight: float = limited(1.0, least=0)
     """Passes over the source in one epoch of the mixture; 0.3 reads three samples of ten."""
+    samples: int | None = limited(None, least=1)
+    """Samples that one epoch of the mixture reads, whatever the source's size; null follows from `weight`."""
+    template: Any = None
+    """A choice of the group `template` for this source; null is the stage's."""
+    image: Image | None = None
+    """How this source's pictures are prepared; null is as the stage says."""
     licence: str | None = None
     made_by: str | None = None
     """The generator that writes the shards if they are absent: `shapes`, or null."""
+
+
+@dataclass
+class Batching:
+    """How a step's samples are laid into rows."""
+
+    mode: BatchingMode = BatchingMode.packed
+    window: int = limited(1, least=1)
+    """Steps whose samples are packed together: more fill rows better, and a step then has `batch_size`
+    samples on average."""
 
 
 @dataclass
@@ -126,6 +150,9 @@ class Stage:
     """Optimizer steps; null follows from `epochs`."""
     epochs: float = limited(1.0, above=0)
     """Passes over the mixture if `steps` is null."""
+    batching: Batching = field(default_factory=Batching)
+    temperature: float = limited(1.0, above=0)
+    """Evens out how often sources are drawn: as their size to the power 1 / temperature, in all as many."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     mixture: dict[str, Source] | None = None
     """Set for a nested stage only; the outermost stage reads the run's `mixture`."""
@@ -144,6 +171,12 @@ class Trainer:
     """Processes that prepare batches; 0 prepares them in the training process."""
     num_threads: int = limited(2, least=1)
     """CPU threads of the training process; part of what makes a CPU run repeat to the bit."""
+    tokens_per_row: int = limited(16384, least=1)
+    """Tokens of a packed row: what one forward and backward pass holds in memory."""
+    samples_per_row: int = limited(1, least=1)
+    """Samples of a row where rows are not packed."""
+    on_error: str = "raise"
+    """What a sample that nothing can be learned from does: `raise` stops the run, `skip` leaves it out."""
     checkpoint_every: int = limited(100, least=1)
     """Steps between resumable checkpoints."""
     log_every: int = limited(10, least=1)
@@ -171,6 +204,8 @@ class Paths:
     runs: str = "runs"
     data: str = "data"
     reports: str = "reports"
+    cache: str = "cache"
+    """What is measured of data, and copies of remote shards; may be deleted."""
 
 
 @dataclass

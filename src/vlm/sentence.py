@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from vlm.config import PARTS, Learning
+from vlm.config import PARTS, BatchingMode, Learning
 from vlm.data.index import content_hash, expand_shards
 from vlm.paths import checkpoint_path
 from vlm.run.fingerprint import NUMERICS, files_hash, fingerprint
@@ -74,7 +74,7 @@ def sources(config: DictConfig) -> Mapping[str, DictConfig]:
     Raises:
         ValueError: None is left.
     """
-    kept = {str(name): source for name, source in config.mixture.items() if source.weight}
+    kept = {str(name): source for name, source in config.mixture.items() if source.weight or source.samples}
     if not kept:
         raise ValueError(f"mixture of stage {config.stage.name} is empty; choose one: mixture=NAME")
     return kept
@@ -106,8 +106,8 @@ def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
     for key in ("name", "after", "mixture"):
         del stage[key]
     stage["template"] = stage["template"] or _plain(config.llm.template)
-    if stage["image"]["mode"] != "anyres":  # the rest is of tiles
-        stage["image"] = stage["image"]["mode"]
+    stage["image"] = _image_identity(stage["image"])
+    stage["batching"] |= _rows_identity(config)
     learns = config.stage.learns.values()
     return {
         "numerics": NUMERICS,
@@ -115,15 +115,32 @@ def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
         "parts": {part: _part_identity(_plain(config[part])) for part in PARTS},
         "twin": config.twin,
         "stage": stage,
-        "mixture": {
-            name: {"weight": source.weight, "content": content_hash(source_shards(config, name))}
-            for name, source in sources(config).items()
-        },
+        "mixture": {name: _source_identity(config, name) for name in sources(config)},
         "seed": config.seed,
         "precision": config.trainer.precision,
         "max_steps": config.trainer.max_steps,
+        "on_error": config.trainer.on_error,
         "after": after and fingerprint(after.identity),
     }
+
+
+def _image_identity(image: dict[str, Any]) -> Any:
+    return image if image["mode"] == "anyres" else image["mode"]  # the rest is of tiles
+
+
+def _rows_identity(config: DictConfig) -> dict[str, int]:
+    """Return what of the rows changes which samples a step has."""
+    batching, trainer = config.stage.batching, config.trainer
+    if batching.mode is BatchingMode.grouped:
+        return {"samples_per_row": trainer.samples_per_row}
+    return {"tokens_per_row": trainer.tokens_per_row} if batching.window > 1 else {}
+
+
+def _source_identity(config: DictConfig, name: str) -> dict[str, Any]:
+    source = _plain(config.mixture[name])
+    image = source["image"] and _image_identity(source["image"])
+    read = {key: source[key] for key in ("weight", "samples", "template")}
+    return {**read, "image": image, "content": content_hash(source_shards(config, name))}
 
 
 def _part_identity(part: dict[str, Any]) -> dict[str, Any]:

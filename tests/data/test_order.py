@@ -1,4 +1,4 @@
-"""The order of samples is a pure function, and reads what the weights say."""
+"""The order of samples is a pure function, and reads as much as is said."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ SOURCES = st.lists(
     st.builds(
         SourceSize,
         st.lists(st.integers(1, 30), min_size=1, max_size=12),
-        st.sampled_from([0.3, 0.5, 1.0, 2.0, 2.5]),
+        st.integers(0, 500),
     ),
     min_size=1,
     max_size=4,
@@ -20,7 +20,7 @@ SOURCES = st.lists(
 
 
 @given(SOURCES, st.integers(0, 9), st.integers(0, 3))
-def test_an_epoch_reads_each_source_as_often_as_its_weight_says(
+def test_an_epoch_reads_each_source_as_often_as_is_said(
     sources: list[SourceSize], seed: int, epoch: int
 ) -> None:
     order = epoch_order(sources, seed, epoch)
@@ -38,18 +38,18 @@ def test_an_epoch_reads_each_source_as_often_as_its_weight_says(
 def test_the_same_seed_gives_the_same_order_and_epochs_differ(sources: list[SourceSize], seed: int) -> None:
     first, again, later = (epoch_order(sources, seed, epoch) for epoch in (0, 0, 1))
     assert np.array_equal(first, again)
-    if len(first) > 20:
+    if len(np.unique(first, axis=0)) > 20:
         assert not np.array_equal(first, later)
 
 
 def test_partial_epochs_go_on_where_they_ended() -> None:
-    source = [SourceSize([7, 5, 8], 0.25)]
+    source = [SourceSize([7, 5, 8], 5)]
     drawn = [number for epoch in range(4) for number in epoch_order(source, 3, epoch)[:, 1].tolist()]
     assert sorted(drawn) == list(range(20))
 
 
 def test_samples_of_few_shards_are_near_each_other() -> None:
-    source = SourceSize([10] * 64, 1.0)
+    source = SourceSize([10] * 64, 640)
     numbers = epoch_order([source], 0, 0)[:, 1] // 10
     window = [len(set(numbers[start : start + 80].tolist())) for start in range(0, 640, 80)]
     assert max(window) <= 8

@@ -1,19 +1,20 @@
 """A packed batch: one row of tokens that holds whole documents, and their pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
+from vlm.data.document import Document
 from vlm.data.image import Picture
 from vlm.data.tiles import ROW_END
-from vlm.data.tokens import IGNORE_ID, IMAGE_ID, Tokens
+from vlm.data.tokens import IGNORE_ID
 from vlm.shapes import Boundaries, Pixels, TokenIds, VisualIndex
 
 
 @dataclass
 class PackedBatch:
-    """Documents end to end; no padding and no mask.
+    """Documents end to end; no mask.
 
     Args:
         ids: Words, and `IMAGE_ID` once for each visual token.
@@ -33,38 +34,38 @@ class PackedBatch:
     visual_index: VisualIndex
     keys: list[str]
 
+    @property
+    def num_supervised(self) -> int:
+        """Tokens that are learned; nothing predicts a document's first."""
+        learned = self.labels != IGNORE_ID
+        return int(learned.sum() - learned[self.boundaries[:-1].long()].sum())
+
 
 def pack(
-    documents: Sequence[Tokens],
-    pictures: Sequence[Picture],
-    keys: Sequence[str],
-    tokens_per_tile: int,
-    image_size: int,
-    context_length: int,
+    documents: Sequence[Document], tokens_per_tile: int, image_size: int, pad_id: int | None = None
 ) -> PackedBatch:
-    """Lay documents end to end, with room for each picture's visual tokens.
+    """Lay documents end to end.
 
-    A document longer than the context is cut at its right end, as LLaVA does.
-
-    Raises:
-        ValueError: The cut would go through a picture, or leaves nothing to learn.
+    Args:
+        documents: Whole, or cut to the context.
+        tokens_per_tile: Visual tokens of one tile.
+        image_size: Side of a tile, in pixels.
+        pad_id: Makes all documents as long as the longest, with this token at their ends; causal attention
+            keeps it from what comes before. None pads nothing.
     """
+    longest = max(len(document.tokens.ids) for document in documents)
     ids: list[int] = []
     labels: list[int] = []
     positions: list[int] = []
     boundaries = [0]
-    lengths = iter([len(picture.index) for picture in pictures])
-    for document, key in zip(documents, keys, strict=True):
-        expanded = expand_images(document, lengths)
-        cut = slice(context_length)
-        if IMAGE_ID in expanded.ids[context_length:]:
-            raise ValueError(f"{key}: its pictures do not fit llm.context_length={context_length}; raise it")
-        if all(label == IGNORE_ID for label in expanded.labels[cut]):
-            raise ValueError(f"{key}: no answer starts within llm.context_length={context_length}; raise it")
-        ids += expanded.ids[cut]
-        labels += expanded.labels[cut]
-        positions += range(len(ids) - boundaries[-1])
+    for document in documents:
+        length = len(document.tokens.ids)
+        missing = 0 if pad_id is None else longest - length
+        ids += [*document.tokens.ids, *[pad_id or 0] * missing]
+        labels += [*document.tokens.labels, *[IGNORE_ID] * missing]
+        positions += range(length + missing)
         boundaries.append(len(ids))
+    pictures = [picture for document in documents for picture in document.pictures]
     pixels, visual_index = join_pictures(pictures, tokens_per_tile, image_size)
     return PackedBatch(
         ids=torch.tensor(ids),
@@ -73,19 +74,8 @@ def pack(
         boundaries=torch.tensor(boundaries, dtype=torch.int32),
         pixels=pixels,
         visual_index=visual_index,
-        keys=list(keys),
+        keys=[document.key for document in documents],
     )
-
-
-def expand_images(document: Tokens, lengths: Iterator[int]) -> Tokens:
-    """Repeat each `IMAGE_ID` as often as the next picture has visual tokens."""
-    ids: list[int] = []
-    labels: list[int] = []
-    for token, label in zip(document.ids, document.labels, strict=True):
-        repeats = next(lengths) if token == IMAGE_ID else 1
-        ids += [token] * repeats
-        labels += [label] * repeats
-    return Tokens(ids, labels)
 
 
 def join_pictures(

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,19 @@ class Picture:
 
     tiles: Pixels
     index: VisualIndex
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a picture takes, known without decoding it.
+
+    Args:
+        tiles: Squares.
+        tokens: Places in a row, its ends of rows among them.
+    """
+
+    tiles: int
+    tokens: int
 
 
 class ImageTransform:
@@ -87,6 +101,28 @@ class ImageTransform:
             squares = [_SQUARE[self.mode](self, image)]
             index = torch.arange(self.tokens_per_tile)
         return Picture(torch.stack([self._normalise(square) for square in squares]), index)
+
+    @property
+    def reads_sizes(self) -> bool:
+        """Whether the room that a picture takes depends on its size."""
+        return self.mode == "anyres"
+
+    @property
+    def measured_by(self) -> list[Any]:
+        """Everything that the room of a picture depends on."""
+        return [self.token_grid, *((self.size, self.grids, self.merge) if self.reads_sizes else ())]
+
+    def room(self, encoded: bytes) -> Room:
+        """Return what a picture takes; only its header is read, and that only where its size matters.
+
+        Raises:
+            OSError: The header is damaged.
+        """
+        if not self.reads_sizes:
+            return Room(1, self.tokens_per_tile)
+        size = Image.open(io.BytesIO(encoded)).size
+        rows, columns = grid = choose_grid(*size, self.size, self.grids)
+        return Room(1 + rows * columns, len(index_tiles(self.token_grid, grid, size, self.merge)))
 
     @property
     def tokens_per_tile(self) -> int:

@@ -19,16 +19,11 @@ class SourceSize:
 
     Args:
         shard_sizes: Samples of each shard.
-        weight: Passes over the source in one epoch of the mixture.
+        num_drawn: Samples that one epoch of the mixture reads; more or fewer than there are.
     """
 
     shard_sizes: Sequence[int]
-    weight: float
-
-    @property
-    def num_drawn(self) -> int:
-        """Samples that one epoch reads."""
-        return round(sum(self.shard_sizes) * self.weight)
+    num_drawn: int
 
 
 def epoch_order(sources: Sequence[SourceSize], seed: int, epoch: int) -> NDArray[np.int64]:

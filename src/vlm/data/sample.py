@@ -33,3 +33,20 @@ class Sample:
     turns: tuple[Turn, ...]
     images: tuple[bytes, ...] = field(default=(), repr=False)
     source: str = ""
+
+
+class FaultySampleError(ValueError):
+    """A sample that nothing can be learned from; the message names it and says why.
+
+    Args:
+        kind: One of `KINDS`.
+        message: Names the sample.
+    """
+
+    KINDS = ("record", "picture", "overflow", "nothing")
+    """Record or conversation is wrong; a picture is missing or broken; pictures do not fit the context; no
+    answer within the context."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind

@@ -2,12 +2,14 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vlm.data.index import read_index
-from vlm.data.sample import Sample, Turn
+from vlm.data.sample import FaultySampleError, Sample, Turn
 
 
 class ShardSource:
@@ -23,36 +25,58 @@ class ShardSource:
         self.shards = list(shards)
         self.indexes = [read_index(shard) for shard in self.shards]
         self.shard_sizes = [len(index.keys) for index in self.indexes]
-        self._starts = [0, *accumulate(self.shard_sizes)]
+        self.starts = np.concatenate([[0], np.cumsum(self.shard_sizes)])
+        """Number of each shard's first sample, and of all samples."""
 
     def __len__(self) -> int:
-        return self._starts[-1]
+        return int(self.starts[-1])
 
-    def read(self, number: int) -> tuple[str, dict[str, bytes]]:
-        """Return a sample's key and the bytes of its files by extension."""
-        which = bisect_right(self._starts, number) - 1
-        within = number - self._starts[which]
+    def shard_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which shard holds each sample."""
+        return np.searchsorted(self.starts, numbers, side="right") - 1
+
+    def _shard(self, number: int) -> int:
+        return bisect_right(self.starts, number) - 1
+
+    def read(self, number: int, extensions: Collection[str] | None = None) -> tuple[str, dict[str, bytes]]:
+        """Return a sample's key and the bytes of its files by extension.
+
+        Args:
+            number: Of the sample.
+            extensions: To be read; of all others the bytes are empty. None reads all.
+        """
+        which = self._shard(number)
+        within = number - int(self.starts[which])
         index = self.indexes[which]
         # Opened anew each time: worker processes must not share one file position.
         with self.shards[which].open("rb") as file:
             files = {}
             for extension, (start, length) in index.members[within].items():
+                wanted = extensions is None or extension in extensions
                 file.seek(start)
-                files[extension] = file.read(length)
+                files[extension] = file.read(length if wanted else 0)
         return index.keys[within], files
 
     def __getitem__(self, number: int) -> Sample:
         """Return a sample.
 
         Raises:
-            ValueError: Its record is not one that `vlm data pack` writes.
+            FaultySampleError: Its record is not one that `vlm data pack` writes.
         """
-        key, files = self.read(number)
+        return self.sample(number)
+
+    def sample(self, number: int, with_images: bool = True) -> Sample:
+        """Return a sample, perhaps without the bytes of its pictures.
+
+        Raises:
+            FaultySampleError: Its record is not one that `vlm data pack` writes.
+        """
+        key, files = self.read(number, None if with_images else {"json"})
         try:
             record = json.loads(files.pop("json"))
             turns = tuple(Turn(turn["from"], turn["value"]) for turn in record["conversations"])
         except (KeyError, TypeError, ValueError) as error:
-            which = self.shards[bisect_right(self._starts, number) - 1]
-            raise ValueError(f"{which}: sample {key} is not a LLaVA record ({error!r})") from error
+            message = f"{self.shards[self._shard(number)]}: sample {key} is not a LLaVA record ({error!r})"
+            raise FaultySampleError("record", message) from error
         images = tuple(files[extension] for extension in sorted(files))
         return Sample(key, turns, images, self.name)

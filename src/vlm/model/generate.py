@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from vlm.data.batch import expand_images, join_pictures
+from vlm.data.batch import join_pictures
+from vlm.data.document import expand_images
 from vlm.data.image import ImageTransform
 from vlm.data.sample import Turn
 from vlm.data.template import Template
@@ -35,7 +36,7 @@ def answer(
         prompt = template.prompt([Turn("human", text)])
         tokens = tokenize([Span(prompt)], model.llm.tokenizer)
         prepared = [image_transform(image) for image in images]
-        lengths = iter([len(picture.index) for picture in prepared])
+        lengths = [len(picture.index) for picture in prepared]
         rows.append(torch.tensor(expand_images(tokens, lengths).ids))
         pictures += prepared
     pixels, index = join_pictures(pictures, image_transform.tokens_per_tile, image_transform.size)

@@ -8,7 +8,7 @@ import lightning
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vlm.data.batch import PackedBatch
+from vlm.data.steps import Step
 
 PLAIN_EVERY_SECONDS = 15.0  # between lines where the output is no terminal
 SMOOTHING = 0.9  # of the shown rate
@@ -47,12 +47,12 @@ class ProgressBar(lightning.Callback):
         trainer: lightning.Trainer,
         pl_module: lightning.LightningModule,
         outputs: Any,
-        batch: PackedBatch,
+        batch: Step,
         batch_idx: int,
     ) -> None:
         """Show the step's figures."""
         now = time.monotonic()
-        rate = len(batch.ids) / (now - self._step_started)
+        rate = sum(len(row.ids) for row in batch.rows) / (now - self._step_started)
         smooth = SMOOTHING if self._tokens_per_second else 0.0
         self._tokens_per_second = smooth * self._tokens_per_second + (1 - smooth) * rate
         self._step_started = now

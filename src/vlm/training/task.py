@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vlm.adapter.base import Adapter
 from vlm.config import Learning, Optimizer
-from vlm.data.batch import PackedBatch
+from vlm.data.steps import Step
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.training.optimizer import build_optimizer, build_schedule
 from vlm.training.parts import learning_parts, set_learning
@@ -46,6 +46,7 @@ class Task(lightning.LightningModule):
         self.adapters: dict[str, nn.Module] = {}  # no submodules: they share the parts' weights
         self.starting_weights = starting_weights
         self._configured = False
+        self.automatic_optimization = False  # a step may be several rows
         self.strict_loading = False  # checkpoints hold what learns; frozen parts come from their own files
 
     def configure_model(self) -> None:
@@ -64,23 +65,36 @@ class Task(lightning.LightningModule):
         schedule = build_schedule(optimizer, self.optimizer_settings, self.num_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def training_step(self, batch: PackedBatch, batch_index: int) -> Tensor:
-        """Return the mean loss over the batch's supervised tokens.
+    def training_step(self, step: Step, step_index: int) -> dict[str, Tensor]:
+        """Learn from a step's rows, one after another; return the mean loss over its supervised tokens.
 
         Raises:
             ValueError: The loss is not a number.
         """
         # Dropout is a function of the step, so that a resumed run draws what an uninterrupted one would.
         torch.manual_seed((self.seed << 32) + self.global_step)
-        loss, _ = self.model.loss(batch)
+        optimizer: Any = self.optimizers()
+        total = sum(row.num_supervised for row in step.rows)
+        loss = torch.zeros((), device=self.device)
+        for row in step.rows:
+            mean, count = self.model.loss(row)
+            share = mean * (count / total)
+            self.manual_backward(share)
+            loss += share.detach()
         if not loss.isfinite():
             raise ValueError(
-                f"loss is {loss.item()} at step {self.global_step} ({batch.keys[0]}, ...); "
+                f"loss is {loss.item()} at step {self.global_step} ({step.rows[0].keys[0]}, ...); "
                 "lower stage.optimizer.learning_rate or set stage.optimizer.max_gradient_norm=1"
             )
-        self.log("train/loss", loss.detach())
-        self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        return loss
+        self.log("train/loss", loss)
+        self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
+        limit = self.optimizer_settings.max_gradient_norm
+        if limit is not None:
+            self.clip_gradients(optimizer, limit, "norm")
+        optimizer.step()
+        optimizer.zero_grad()
+        self.lr_schedulers().step()  # type: ignore[union-attr]
+        return {"loss": loss}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what learns; the rest would be saved again and again."""

@@ -1,0 +1,136 @@
+"""A document: a sample as tokens and pictures, cut to the context, ready to be laid into a row."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from vlm.data.image import ImageTransform, Picture
+from vlm.data.sample import IMAGE_PLACEHOLDER, FaultySampleError, Sample
+from vlm.data.shards import ShardSource
+from vlm.data.template import Template
+from vlm.data.tokens import IGNORE_ID, IMAGE_ID, Tokens
+
+
+@dataclass(frozen=True)
+class Document:
+    """One sample.
+
+    Args:
+        key: `source/key`.
+        tokens: With `IMAGE_ID` once for each visual token.
+        pictures: In the order of their places.
+    """
+
+    key: str
+    tokens: Tokens
+    pictures: Sequence[Picture]
+
+
+class DocumentReader:
+    """The documents of a source, by number.
+
+    Args:
+        shards: The source's samples.
+        template: How a conversation becomes text.
+        tokenizer: Of the LLM.
+        image_transform: How pictures become tiles.
+        context_length: Tokens that a document is cut to, at its right end, as LLaVA does.
+    """
+
+    def __init__(
+        self,
+        shards: ShardSource,
+        template: Template,
+        tokenizer: PreTrainedTokenizerBase,
+        image_transform: ImageTransform,
+        context_length: int,
+    ) -> None:
+        self.shards, self.template, self.tokenizer = shards, template, tokenizer
+        self.image_transform, self.context_length = image_transform, context_length
+
+    def __getitem__(self, number: int) -> Document:
+        """Return a document.
+
+        Raises:
+            FaultySampleError: Nothing can be learned from it.
+        """
+        sample = self.shards[number]
+        tokens = self.tokens(sample)
+        pictures = self._pictures(sample)
+        whole = expand_images(tokens, [len(picture.index) for picture in pictures])
+        return Document(self.name(sample), self.cut(sample, whole), pictures)
+
+    @staticmethod
+    def name(sample: Sample) -> str:
+        """Return how messages and batches call a sample."""
+        return f"{sample.source}/{sample.key}"
+
+    def tokens(self, sample: Sample) -> Tokens:
+        """Return a sample's tokens, with `IMAGE_ID` once for each picture.
+
+        Raises:
+            FaultySampleError: The turns do not fit the template, or the placeholders not the pictures.
+        """
+        placeholders = sum(turn.text.count(IMAGE_PLACEHOLDER) for turn in sample.turns)
+        if placeholders != len(sample.images):
+            raise FaultySampleError(
+                "record",
+                f"{self.name(sample)}: {placeholders} {IMAGE_PLACEHOLDER} for {len(sample.images)} pictures; "
+                "mend the record and pack it again",
+            )
+        try:
+            tokens = self.template.tokens(sample.turns, self.tokenizer)
+        except ValueError as error:
+            raise FaultySampleError("record", f"{self.name(sample)}: {error}") from error
+        if tokens.ids.count(IMAGE_ID) != len(sample.images):  # LLaVA's own way makes one of several
+            raise FaultySampleError(
+                "record",
+                f"{self.name(sample)}: its template keeps {tokens.ids.count(IMAGE_ID)} of "
+                f"{len(sample.images)} pictures; say template.legacy=null",
+            )
+        return tokens
+
+    def cut(self, sample: Sample, whole: Tokens) -> Tokens:
+        """Cut expanded tokens to the context.
+
+        Raises:
+            FaultySampleError: The cut would go through a picture, or leaves nothing to learn.
+        """
+        limit = self.context_length
+        kept = Tokens(whole.ids[:limit], whole.labels[:limit])
+        if IMAGE_ID in whole.ids[limit:]:
+            raise FaultySampleError(
+                "overflow",
+                f"{self.name(sample)}: its pictures do not fit llm.context_length={limit}; raise it",
+            )
+        if all(label == IGNORE_ID for label in kept.labels):
+            reason = (
+                f"no answer starts within llm.context_length={limit}; raise it"
+                if len(whole.ids) > limit
+                else "there is nothing to learn in it"
+            )
+            raise FaultySampleError("nothing", f"{self.name(sample)}: {reason}")
+        return kept
+
+    def _pictures(self, sample: Sample) -> list[Picture]:
+        try:
+            return [self.image_transform(image) for image in sample.images]
+        except OSError as error:
+            raise FaultySampleError(
+                "picture",
+                f"{self.name(sample)}: its picture cannot be decoded ({error}); "
+                "pack the source again with 'vlm data pack', which checks every picture",
+            ) from error
+
+
+def expand_images(tokens: Tokens, lengths: Sequence[int]) -> Tokens:
+    """Repeat each `IMAGE_ID` as often as its picture has visual tokens."""
+    ids: list[int] = []
+    labels: list[int] = []
+    rest: Iterator[int] = iter(lengths)
+    for token, label in zip(tokens.ids, tokens.labels, strict=True):
+        repeats = next(rest) if token == IMAGE_ID else 1
+        ids += [token] * repeats
+        labels += [label] * repeats
+    return Tokens(ids, labels)
