@@ -32,9 +32,10 @@ def test_one_error_names_all_missing_files(compose: Compose) -> None:
     assert len(message.splitlines()) == 1
     for wanted in (
         "open_clip_model.safetensors of timm/vit_large_patch14_clip_336.openai into a folder",
-        "encoder.checkpoint=facebook/dinov2-large is no readable folder",
+        "encoder.encoders.dinov2.checkpoint=facebook/dinov2-large is no readable folder",
         "llm.checkpoint=lmsys/vicuna-7b-v1.5 is no readable folder",
-        "say encoder.weights=FOLDER",
+        "say encoder.encoders.clip.weights=FOLDER",
+        "say encoder.encoders.dinov2.weights=FOLDER",
         "say llm.weights=FOLDER",
     ):
         assert wanted in message

@@ -1,5 +1,6 @@
 """An encoder turns pixels into patch features."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -38,6 +39,17 @@ class Encoder(Part):
             theirs = published.get(key, ours)
             if max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) > 1e-3:
                 raise ValueError(f"encoder.{key} is {list(ours)}, but {where} says {list(theirs)}")
+
+    def locate_as(self, key: str) -> None:
+        """Find the files of an encoder within another, whose own key the messages then name.
+
+        Raises:
+            ValueError: As `locate`.
+        """
+        try:
+            self.locate()
+        except ValueError as error:
+            raise ValueError(re.sub(r"\bencoder\.(?=\w+[ =.])", f"{key}.", str(error))) from error
 
     @property
     @abstractmethod

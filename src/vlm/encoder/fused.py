@@ -1,6 +1,7 @@
 """Several encoders that look at the same picture."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,7 +58,8 @@ class FusedEncoder(Encoder):
 
     def locate(self) -> None:
         """Find every encoder's files."""
-        locate_all([part.locate for part in self._parts])
+        parts = zip(self.names, self._parts, strict=True)
+        locate_all([partial(part.locate_as, f"encoder.encoders.{name}") for name, part in parts])
 
     @property
     def vision_dim(self) -> int:

@@ -47,7 +47,7 @@ class MultiScaleEncoder(Encoder):
 
     def locate(self) -> None:
         """Find the encoder's files."""
-        self._encoder.locate()
+        self._encoder.locate_as("encoder.encoder")
 
     @property
     def vision_dim(self) -> int:
