@@ -161,6 +161,16 @@ class Stage:
 
 
 @dataclass
+class Gate:
+    """What every source must show before the first step."""
+
+    samples: int = limited(200, least=0)
+    """Of each source, looked at; 0 looks at none."""
+    tolerance: float = limited(0.05, least=0, most=1)
+    """Share of them that may teach nothing, or lose a part of their answers."""
+
+
+@dataclass
 class Trainer:
     """The hardware, and what must not change the result."""
 
@@ -177,6 +187,7 @@ class Trainer:
     """Samples of a row where rows are not packed."""
     on_error: str = "raise"
     """What a sample that nothing can be learned from does: `raise` stops the run, `skip` leaves it out."""
+    gate: Gate = field(default_factory=Gate)
     checkpoint_every: int = limited(100, least=1)
     """Steps between resumable checkpoints."""
     log_every: int = limited(10, least=1)

@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,23 +13,20 @@ from numpy.typing import NDArray
 from vlm.data.document import DocumentReader, expand_images
 from vlm.data.image import Room
 from vlm.data.sample import FaultySampleError, Sample
-from vlm.data.tokens import IGNORE_ID
+from vlm.data.tokens import IGNORE_ID, Tokens
 
 VERSION = 1
 """Raise this when a change of the code changes a measure."""
 
 MEASURE = np.dtype(
     [
-        ("tokens", "<i4"),
-        ("learned", "<i4"),
-        ("lost", "<i4"),
-        ("words", "<i4"),
-        ("tiles", "<i2"),
-        ("fault", "<i2"),
+        ("tokens", "<i4"), ("learned", "<i4"), ("lost", "<i4"), ("words", "<i4"), ("tiles", "<i2"),
+        ("fault", "<i1"), ("mismatched", "<i1"),
     ]
-)
+)  # fmt: skip
 """Of one sample: tokens, cut to the context; how many of them are learned, and how many more were cut off;
-words of its turns; tiles of its pictures; and which of `FaultySampleError.KINDS`, counted from 1, or 0."""
+words of its turns; tiles of its pictures; which of `FaultySampleError.KINDS`, counted from 1, or 0; and
+whether the learned tokens spell anything but what the template says is to be learned."""
 
 
 class Measures:
@@ -74,20 +72,28 @@ class Measures:
 
     def _one(self, number: int) -> tuple[int, ...]:
         reader, transform = self.reader, self.reader.image_transform
-        words = tiles = length = lost = 0
+        words = tiles = length = 0
         try:
             sample = reader.shards.sample(number, with_images=transform.reads_sizes)
             words = sum(len(turn.text.split()) for turn in sample.turns)
             rooms = [self._room(sample, image) for image in sample.images]
             tiles = sum(room.tiles for room in rooms)
-            whole = expand_images(reader.tokens(sample), [room.tokens for room in rooms])
+            tokens = reader.tokens(sample)
+            whole = expand_images(tokens, [room.tokens for room in rooms])
             length = min(len(whole.ids), reader.context_length)
-            learnable = sum(label != IGNORE_ID for label in whole.labels)
             kept = reader.cut(sample, whole)
-            learned = sum(label != IGNORE_ID for label in kept.labels)
-            return length, learned, learnable - learned, words, tiles, 0
         except FaultySampleError as error:
-            return length, 0, lost, words, tiles, 1 + FaultySampleError.KINDS.index(error.kind)
+            return length, 0, 0, words, tiles, 1 + FaultySampleError.KINDS.index(error.kind), 0
+        learned = sum(label != IGNORE_ID for label in kept.labels)
+        lost = sum(label != IGNORE_ID for label in whole.labels) - learned
+        return length, learned, lost, words, tiles, 0, int(not self._spells(sample, tokens))
+
+    def _spells(self, sample: Sample, tokens: Tokens) -> bool:
+        """Whether the learned tokens spell the supervised text, spaces aside."""
+        wanted = "".join(span.text for span in self.reader.template.render(sample.turns) if span.supervised)
+        learned = self.reader.tokenizer.decode([label for label in tokens.labels if label != IGNORE_ID])
+        first, second = ("".join(normalize("NFC", text).split()) for text in (wanted, learned))
+        return first == second
 
     def _room(self, sample: Sample, image: bytes) -> Room:
         try:
@@ -100,7 +106,7 @@ def _identity(reader: DocumentReader) -> str:
     """Return a hash of everything that can change a measure, but for the shard."""
     tokenizer = reader.tokenizer
     said = {
-        "version": VERSION,
+        "version": [VERSION, MEASURE.descr],
         "template": [type(reader.template).__name__, vars(reader.template)],
         "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
         "padding": [tokenizer.pad_token_id, tokenizer.model_max_length],

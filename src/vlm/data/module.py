@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import lightning
 from torch.utils.data import DataLoader, Sampler
 
+from vlm.data.gate import SourceReport, look
 from vlm.data.steps import Step, StepDataset
 
 
@@ -40,6 +41,10 @@ class DataModule(lightning.LightningDataModule):
     def __init__(self, dataset: StepDataset, num_workers: int) -> None:
         super().__init__()
         self.dataset, self.num_steps, self.num_workers = dataset, dataset.num_steps, num_workers
+
+    def look(self, num_samples: int) -> list[SourceReport]:
+        """Look at samples of every source, before any is learned from."""
+        return [look(measures, num_samples) for measures in self.dataset.measures] if num_samples else []
 
     def train_dataloader(self) -> DataLoader[Step]:
         """Begin at the trainer's step: a resumed run seeks, it never replays."""

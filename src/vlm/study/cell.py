@@ -23,6 +23,8 @@ from vlm.build import (
     check_parts,
 )  # fmt: skip
 from vlm.config import PARTS, Sentence
+from vlm.data.gate import check as check_labels
+from vlm.data.gate import describe as describe_labels
 from vlm.quiet import quiet_libraries
 from vlm.run.folder import write_json
 from vlm.sentence import PlannedStage
@@ -123,12 +125,15 @@ def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
 
     Raises:
         StoppedEarly: Somebody asked it to stop; its state is saved.
-        ValueError: A saved state does not fit, or the loss is not a number.
+        ValueError: Nothing right is learned from a source, a saved state does not fit, or the loss is not a
+            number.
     """
     config, folder, started = stage.config, stage.folder, time.monotonic()
     lightning.seed_everything(config.seed, verbose=False)
     model = build_model(config)
     data = build_data(config, model)
+    seen = data.look(config.trainer.gate.samples)
+    check_labels(seen, config.trainer.gate.tolerance)
     before = [earlier.folder.weights for earlier in stage.lineage()][:-1]
     task = build_task(config, model, data.num_steps, before)
     task.configure_model()
@@ -136,7 +141,8 @@ def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
     folder.config.write_text(OmegaConf.to_yaml(config, resolve=True))
     resumed = folder.checkpoint if folder.checkpoint.is_file() else None
     at = f", going on from step {check_checkpoint(resumed, task)}" if resumed else ""
-    print(f"{stage.name}: training {folder}, {data.num_steps} steps{at}\n{describe_parts(model)}", flush=True)
+    print(f"{stage.name}: training {folder}, {data.num_steps} steps{at}\n{describe_parts(model)}")
+    print(*describe_labels(seen), sep="\n", flush=True)
     trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
     save_weights(model, task.adapters, folder.weights)
     transform = build_image_transform(config, model)

@@ -1,18 +1,20 @@
 """vlm data: make and look after data.
 
-  vlm data pack|index|shapes key=value ...
+  vlm data pack|index|inspect|shapes key=value ...
 
 pack    a LLaVA JSON and its picture folder become WebDataset shards with indexes and a manifest
           json=FILE images=DIR output=DIR [name=samples] [licence=unknown] [on_error=raise|skip]
           [samples_per_shard=1000]
 index   write the index of somebody else's tars
           shards=GLOB
+inspect samples of a sentence's outermost stage, as the model reads them: tokens, what is learned, pictures
+          [show=3] samples of each source in the terminal  [page=FILE.html]  [source=NAME]  and the sentence
 shapes  make the shapes world
           output=DIR [seed=2023] [scale=1.0]
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from vlm.corpus.generate import WORLD_SEED
@@ -37,6 +39,15 @@ class Index:
     """`vlm data index`."""
 
     shards: str = MISSING
+
+
+@dataclass
+class Inspect:
+    """`vlm data inspect`."""
+
+    show: int = 3
+    page: str | None = None
+    source: str | None = None
 
 
 @dataclass
@@ -81,6 +92,19 @@ def _index(words: Sequence[str]) -> None:
         print(f"{shard}: {len(write_index(shard).keys)} samples")
 
 
+def _inspect(words: Sequence[str]) -> None:
+    own = {field.name for field in fields(Inspect)}
+    options = parse_options(Inspect, [word for word in words if word.partition("=")[0] in own])
+    sentence = [word for word in words if word.partition("=")[0] not in own]
+    if options.show < 1:
+        raise ValueError(f"show must be at least 1, got {options.show}")
+    from vlm.quiet import quiet_libraries  # noqa: PLC0415 (torch takes seconds)
+    from vlm.study.inspection import inspect_sentence  # noqa: PLC0415
+
+    quiet_libraries()
+    inspect_sentence(sentence, options.show, options.source, Path(options.page) if options.page else None)
+
+
 def _shapes(words: Sequence[str]) -> None:
     from vlm.corpus.shapes.world import make_world  # noqa: PLC0415
 
@@ -90,4 +114,9 @@ def _shapes(words: Sequence[str]) -> None:
         print(f"{name:<26} {sum(shard['count'] for shard in shards):>6} samples")
 
 
-_TASKS: dict[str, Callable[[Sequence[str]], None]] = {"pack": _pack, "index": _index, "shapes": _shapes}
+_TASKS: dict[str, Callable[[Sequence[str]], None]] = {
+    "pack": _pack,
+    "index": _index,
+    "inspect": _inspect,
+    "shapes": _shapes,
+}
