@@ -50,6 +50,6 @@ def words(data_folder: Path, tmp_path: Path) -> list[str]:
 @pytest.fixture
 def compose(words: list[str]) -> Compose:
     """Compose a small sentence with more overrides."""
-    from vlm.config import compose_sentence
+    from vlm.compose import compose_sentence
 
     return lambda *overrides: compose_sentence([*words, *overrides]).config

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.conftest import Compose, complete_words
 from vlm.build import build_dataset, build_image_transform, build_model, build_task
-from vlm.config import compose_sentence
+from vlm.compose import compose_sentence
 from vlm.data.batch import PackedBatch
 from vlm.model.generate import answer
 from vlm.model.vision_language import VisionLanguageModel

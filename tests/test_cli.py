@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vlm.cli import help_text, main
-from vlm.config import compose_sentence
+from vlm.compose import compose_sentence
 
 HEAVY = ("torch", "transformers", "lightning", "mlflow", "numpy", "matplotlib")
 

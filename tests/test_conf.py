@@ -7,7 +7,7 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from vlm.config import compose_sentence
+from vlm.compose import compose_sentence
 from vlm.paths import config_dir
 
 GROUPS = sorted(path.name for path in config_dir().iterdir() if path.is_dir())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vlm.cli import VERBS
-from vlm.config import compose_sentence
+from vlm.compose import compose_sentence
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

@@ -1,17 +1,10 @@
-"""The schema: every value a run may set, its type and unit; and composing a sentence into it."""
+"""The schema: every value a run may set, its type and unit."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from operator import ge, gt, le
 from typing import Any, Optional
 
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
-from hydra.types import RunMode
-from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
-
-from vlm.paths import config_dir
+from omegaconf import MISSING
 
 PARTS = ("encoder", "projector", "llm")
 """In the direction that data flows."""
@@ -187,6 +180,8 @@ class Trainer:
     """Samples of a row where rows are not packed."""
     on_error: str = "raise"
     """What a sample that nothing can be learned from does: `raise` stops the run, `skip` leaves it out."""
+    cache_gib: float = limited(100.0, above=0)
+    """GiB of remote shards that `paths.cache` holds at most."""
     gate: Gate = field(default_factory=Gate)
     checkpoint_every: int = limited(100, least=1)
     """Steps between resumable checkpoints."""
@@ -242,68 +237,3 @@ class Run:
     """Set by a sweep: the folder of this cell."""
     parent: str | None = None
     """Set by a sweep: the tracker's run that this cell belongs to."""
-
-
-ConfigStore.instance().store(name="schema", node=Run)
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """What words compose to.
-
-    Args:
-        config: Read-only.
-        choices: The word of each group: `{"encoder": "tiny_clip", ...}`.
-        states_axes: Whether an experiment among the words is a sweep.
-    """
-
-    config: DictConfig
-    choices: dict[str, str]
-    states_axes: bool
-
-
-def compose_sentence(overrides: Sequence[str]) -> Sentence:
-    """Compose what the overrides say.
-
-    Raises:
-        hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: An unknown key or choice, or
-            a value of the wrong type.
-        ValueError: A value is missing, or outside its limits.
-    """
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        config = compose("config", list(overrides), return_hydra_config=True)
-    hydra = config.hydra
-    choices = {group: str(choice) for group, choice in hydra.runtime.choices.items() if "hydra" not in group}
-    states_axes = hydra.mode is RunMode.MULTIRUN
-    OmegaConf.set_readonly(config, False)
-    with open_dict(config):
-        del config.hydra
-    OmegaConf.set_readonly(config, True)
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        group = missing[0].partition(".")[0]
-        example = f"conf/{group}/{choices.get(group)}.yaml"
-        raise ValueError(f"{missing[0]} is not set; say {missing[0]}=VALUE, as {example} shows")
-    check_limits(config)
-    return Sentence(config, choices, states_axes)
-
-
-def check_limits(node: DictConfig) -> None:
-    """Hold every value of the schema to its limits.
-
-    Raises:
-        ValueError: One is outside.
-    """
-    kind = OmegaConf.get_type(node)
-    limits = {field.name: field.metadata for field in fields(kind)} if is_dataclass(kind) else {}
-    for key in map(str, node):
-        child = node._get_node(key)
-        if isinstance(child, DictConfig) and not (child._is_none() or child._is_missing()):
-            check_limits(child)
-        elif not OmegaConf.is_missing(node, key) and node[key] is not None:
-            for name, limit in limits.get(key, {}).items():
-                if not _WITHIN[name](node[key], limit):
-                    raise ValueError(f"{node._get_full_key(key)} must be {name} {limit}, got {node[key]}")
-
-
-_WITHIN: dict[str, Callable[[Any, Any], bool]] = {"at least": ge, "above": gt, "at most": le}

@@ -11,7 +11,8 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from vlm.config import PARTS, BatchingMode, Learning
-from vlm.data.index import content_hash, expand_shards
+from vlm.data.locate import Shard, content_hash, find_shards
+from vlm.data.remote import ShardCache
 from vlm.paths import checkpoint_path
 from vlm.run.fingerprint import NUMERICS, files_hash, fingerprint
 from vlm.run.folder import RunFolder
@@ -80,9 +81,10 @@ def sources(config: DictConfig) -> Mapping[str, DictConfig]:
     return kept
 
 
-def source_shards(config: DictConfig, name: str) -> list[Path]:
+def source_shards(config: DictConfig, name: str) -> list[Shard]:
     """Return the shards of a source."""
-    return expand_shards(f"mixture.{name}.shards", config.mixture[name].shards)
+    cache = ShardCache(Path(config.paths.cache) / "shards", int(config.trainer.cache_gib * 2**30))
+    return find_shards(f"mixture.{name}.shards", config.mixture[name].shards, cache)
 
 
 def _inner(config: DictConfig) -> DictConfig:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from vlm.cli import main
-from vlm.data.index import expand_shards
+from vlm.data.locate import find_shards
 from vlm.data.shards import ShardSource
 
 SHARED = Path(__file__).resolve().parents[3] / "shared/data"
@@ -48,7 +48,7 @@ def test_every_record_and_picture_is_there_bit_for_bit(folder: Path) -> None:
     manifest = json.loads((folder / "out/manifest.json").read_text())
     assert (manifest["licence"], manifest["count"]) == ("MIT", 5)
     assert [shard["count"] for shard in manifest["shards"]] == [2, 2, 1]
-    source = ShardSource("mine", expand_shards("x", f"{folder}/out/mine-*.tar"))
+    source = ShardSource("mine", find_shards("x", f"{folder}/out/mine-*.tar"))
     for number in range(5):
         sample = source[number]
         assert sample.images == ((folder / f"pictures/{number}.png").read_bytes(),)
@@ -63,7 +63,7 @@ def test_text_and_several_pictures_are_samples_too(folder: Path) -> None:
     several = {"id": "s", "image": [f"pictures/{number}.png" for number in order], "conversations": many}
     write(folder, [text, several])
     assert pack(folder) == 0
-    source = ShardSource("mine", expand_shards("x", f"{folder}/out/*.tar"))
+    source = ShardSource("mine", find_shards("x", f"{folder}/out/*.tar"))
     assert source[0].images == ()
     assert source[1].images == tuple((folder / f"pictures/{number}.png").read_bytes() for number in order)
 
@@ -139,4 +139,4 @@ def test_real_pairs_pack(tmp_path: Path) -> None:
     pairs = SHARED / "llava_pretrain_200"
     words = [f"json={pairs}/blip_laion_cc_sbu_200.json", f"images={pairs}/images", f"output={tmp_path}/lcs"]
     assert main(["data", "pack", *words]) == 0
-    assert len(ShardSource("lcs", expand_shards("x", f"{tmp_path}/lcs/*.tar"))) == 200
+    assert len(ShardSource("lcs", find_shards("x", f"{tmp_path}/lcs/*.tar"))) == 200

@@ -24,7 +24,8 @@ from vlm.corpus.shapes.scene import (
     split_pairs,
 )
 from vlm.corpus.shapes.world import make_world
-from vlm.data.index import MANIFEST, expand_shards
+from vlm.data.index import MANIFEST
+from vlm.data.locate import find_shards
 from vlm.data.shards import ShardSource
 
 SCENE = Scene(
@@ -159,7 +160,7 @@ def test_the_world_repeats_to_the_byte(tmp_path: Path, data_folder: Path) -> Non
 
 
 def test_records_are_llavas(data_folder: Path) -> None:
-    source = ShardSource("count", expand_shards("x", f"{data_folder}/shapes/train/count-*.tar"))
+    source = ShardSource("count", find_shards("x", f"{data_folder}/shapes/train/count-*.tar"))
     key, files = source.read(0)
     record = json.loads(files["json"])
     assert record["id"] == key
@@ -175,6 +176,6 @@ def test_records_are_llavas(data_folder: Path) -> None:
 def test_the_test_split_shows_pairs_that_training_never_did(data_folder: Path) -> None:
     _, private = split_pairs("test")
     nouns = {f"{color} {kind}" for color, kind in private}
-    train = ShardSource("x", expand_shards("x", f"{data_folder}/shapes/train/caption-*.tar"))
+    train = ShardSource("x", find_shards("x", f"{data_folder}/shapes/train/caption-*.tar"))
     texts = [train[number].turns[1].text for number in range(len(train))]
     assert not any(noun in text for noun in nouns for text in texts)

@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from vlm.data.index import content_hash, expand_shards, index_path, read_index, write_index
+from vlm.data.index import index_path, read_index, write_index
+from vlm.data.locate import LocalShard, content_hash, find_shards
 from vlm.data.shards import ShardSource
 
 
 def test_a_sample_is_read_by_its_number_as_tarfile_reads_it(data_folder: Path) -> None:
-    shards = expand_shards("x", f"{data_folder}/shapes/train/*.tar")
+    shards = find_shards("x", f"{data_folder}/shapes/train/*.tar")
     source = ShardSource("all", shards)
     assert len(source) == sum(source.shard_sizes) > 100
     number = 0
     for shard in shards:
-        with tarfile.open(shard) as tar:
+        with tarfile.open(shard.path()) as tar:
             members = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
         for name in (name for name in members if name.endswith(".json")):
             key, files = source.read(number)
@@ -65,6 +66,6 @@ def test_the_content_hash_depends_on_bytes_and_not_on_names(tmp_path: Path, data
     copy = tmp_path / "other-name.tar"
     copy.write_bytes(original.read_bytes())
     write_index(copy)
-    assert content_hash([copy]) == content_hash([original])
+    assert content_hash([LocalShard(copy)]) == content_hash([LocalShard(original)])
     other = next((data_folder / "shapes/train").glob("count-*.tar"))
-    assert content_hash([other]) != content_hash([original])
+    assert content_hash([LocalShard(other)]) != content_hash([LocalShard(original)])

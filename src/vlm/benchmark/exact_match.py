@@ -1,10 +1,9 @@
 """Short answers that are either right or wrong."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from vlm.benchmark.base import Benchmark, Question
-from vlm.data.index import expand_shards
+from vlm.data.locate import find_shards
 from vlm.data.shards import ShardSource
 
 
@@ -18,7 +17,7 @@ class ExactMatch(Benchmark):
 
     def __init__(self, shards: str | Sequence[str], max_new_tokens: int) -> None:
         super().__init__(max_new_tokens)
-        self.shards: list[Path] = expand_shards("benchmark.shards", shards)
+        self.shards = find_shards("benchmark.shards", shards)
 
     def questions(self) -> list[Question]:
         """Return all questions, in the shards' order."""

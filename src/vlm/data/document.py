@@ -75,19 +75,19 @@ class DocumentReader:
         placeholders = sum(turn.text.count(IMAGE_PLACEHOLDER) for turn in sample.turns)
         if placeholders != len(sample.images):
             raise FaultySampleError(
-                "record",
                 f"{self.name(sample)}: {placeholders} {IMAGE_PLACEHOLDER} for {len(sample.images)} pictures; "
                 "mend the record and pack it again",
+                "record",
             )
         try:
             tokens = self.template.tokens(sample.turns, self.tokenizer)
         except ValueError as error:
-            raise FaultySampleError("record", f"{self.name(sample)}: {error}") from error
+            raise FaultySampleError(f"{self.name(sample)}: {error}") from error
         if tokens.ids.count(IMAGE_ID) != len(sample.images):  # LLaVA's own way makes one of several
             raise FaultySampleError(
-                "record",
                 f"{self.name(sample)}: its template keeps {tokens.ids.count(IMAGE_ID)} of "
                 f"{len(sample.images)} pictures; say template.legacy=null",
+                "record",
             )
         return tokens
 
@@ -101,8 +101,8 @@ class DocumentReader:
         kept = Tokens(whole.ids[:limit], whole.labels[:limit])
         if IMAGE_ID in whole.ids[limit:]:
             raise FaultySampleError(
-                "overflow",
                 f"{self.name(sample)}: its pictures do not fit llm.context_length={limit}; raise it",
+                "overflow",
             )
         if all(label == IGNORE_ID for label in kept.labels):
             reason = (
@@ -110,7 +110,7 @@ class DocumentReader:
                 if len(whole.ids) > limit
                 else "there is nothing to learn in it"
             )
-            raise FaultySampleError("nothing", f"{self.name(sample)}: {reason}")
+            raise FaultySampleError(f"{self.name(sample)}: {reason}", "nothing")
         return kept
 
     def _pictures(self, sample: Sample) -> list[Picture]:
@@ -118,9 +118,9 @@ class DocumentReader:
             return [self.image_transform(image) for image in sample.images]
         except OSError as error:
             raise FaultySampleError(
-                "picture",
                 f"{self.name(sample)}: its picture cannot be decoded ({error}); "
                 "pack the source again with 'vlm data pack', which checks every picture",
+                "picture",
             ) from error
 
 

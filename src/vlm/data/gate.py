@@ -12,9 +12,10 @@ from vlm.data.sample import FaultySampleError
 REMEDIES = {
     "record": "mend the records and pack them again",
     "picture": "pack the source again with 'vlm data pack', which checks every picture",
-    "overflow": "raise llm.context_length, or choose a projector of fewer tokens",
-    "nothing": "raise llm.context_length, or look: vlm data inspect",
-    "cut": "raise llm.context_length",
+    "overflow": "raise llm.context_length={limit}, or choose a projector of fewer tokens",
+    "nothing": "raise llm.context_length={limit}, or look: vlm data inspect",
+    "shard": "copy or pack the shard again",
+    "cut": "raise llm.context_length={limit}",
     "mismatch": "choose the template that the tokenizer was taught: vlm data inspect shows what is learned",
 }
 """What to do about each kind of fault; and about answers that are cut off, and learned text that is not the
@@ -32,6 +33,7 @@ class SourceReport:
         learned: Mean of a sample.
         faults: Samples of each kind of `REMEDIES`.
         first: The first faulty sample's number, by kind.
+        limit: The context, in tokens.
     """
 
     name: str
@@ -40,6 +42,7 @@ class SourceReport:
     learned: float
     faults: Mapping[str, int]
     first: Mapping[str, int]
+    limit: int
 
     def complaint(self, tolerance: float) -> str | None:
         """Return what is wrong, if more samples than the share `tolerance` are."""
@@ -50,7 +53,7 @@ class SourceReport:
         said = ", ".join(f"{count} {kind}" for kind, count in self.faults.items() if count)
         return (
             f"mixture.{self.name}: {count} of {self.seen} samples teach nothing, or the wrong thing ({said}; "
-            f"the first is number {self.first[worst]}); {REMEDIES[worst]}, or set trainer.gate.tolerance"
+            f"the first is number {self.first[worst]}); {REMEDIES[worst].format(limit=self.limit)}, or set trainer.gate.tolerance"
         )
 
 
@@ -67,6 +70,7 @@ def look(measures: Measures, num_samples: int) -> SourceReport:
         name, len(rows), float(rows["tokens"].mean()), float(rows["learned"].mean()),
         faults={kind: int(which.sum()) for kind, which in found.items()},
         first={kind: int(numbers[which][0]) for kind, which in found.items() if which.any()},
+        limit=measures.reader.context_length,
     )  # fmt: skip
 
 

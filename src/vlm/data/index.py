@@ -7,9 +7,8 @@ It is written when shards are packed, or by `vlm data index` for somebody else's
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from glob import glob
 from pathlib import Path
 
 MANIFEST = "manifest.json"
@@ -50,7 +49,7 @@ def write_index(shard: Path) -> Index:
             for member in tar:
                 key, _, extension = member.name.partition(".")
                 if member.isfile():
-                    samples.setdefault(key, {})[extension] = (member.offset_data, member.size)
+                    samples.setdefault(key, {})[extension] = [member.offset_data, member.size]
                     last_byte = member.offset_data + member.size
     except tarfile.TarError as error:
         raise ValueError(f"{shard} is not a tar ({error}); pack it again with 'vlm data pack'") from error
@@ -68,6 +67,18 @@ def write_index(shard: Path) -> Index:
     return index
 
 
+def load_index(path: Path) -> Index:
+    """Read an index's own file.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return Index(**json.loads(path.read_text()))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no index ({error}); delete it and run: vlm data index") from error
+
+
 def read_index(shard: Path) -> Index:
     """Read the shard's index, which must be of the shard as it is now.
 
@@ -78,35 +89,7 @@ def read_index(shard: Path) -> Index:
     remedy = f"run: vlm data index shards='{shard}'"
     if not path.exists():
         raise ValueError(f"{shard} has no index; {remedy}")
-    index = Index(**json.loads(path.read_text()))
+    index = load_index(path)
     if shard.stat().st_size != index.size:
         raise ValueError(f"{shard} is not the file that its index describes; {remedy}")
     return index
-
-
-def expand_shards(name: str, shards: str | Iterable[str]) -> list[Path]:
-    """Return the shards that globs name, sorted.
-
-    Args:
-        name: Config key, for the message.
-        shards: A glob, or several.
-
-    Raises:
-        ValueError: A glob matches nothing.
-    """
-    patterns = [shards] if isinstance(shards, str) else list(shards)
-    found: list[Path] = []
-    for pattern in patterns:
-        matches = sorted(path for path in glob(pattern) if path.endswith(".tar"))
-        if not matches:
-            raise ValueError(
-                f"{name}={pattern} matches no .tar file; give shards, or make them: vlm data pack"
-            )
-        found += map(Path, matches)
-    return found
-
-
-def content_hash(shards: Iterable[Path]) -> str:
-    """Return the fingerprint of a data set: of its shards' hashes, whatever their names and folders."""
-    hashes = [read_index(shard).sha256 for shard in shards]
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()

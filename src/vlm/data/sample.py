@@ -39,14 +39,14 @@ class FaultySampleError(ValueError):
     """A sample that nothing can be learned from; the message names it and says why.
 
     Args:
-        kind: One of `KINDS`.
         message: Names the sample.
+        kind: One of `KINDS`.
     """
 
-    KINDS = ("record", "picture", "overflow", "nothing")
+    KINDS = ("record", "picture", "overflow", "nothing", "shard")
     """Record or conversation is wrong; a picture is missing or broken; pictures do not fit the context; no
-    answer within the context."""
+    answer within the context; the shard has gone or is cut off."""
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, message: str, kind: str = "record") -> None:
         super().__init__(message)
         self.kind = kind

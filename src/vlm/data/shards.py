@@ -2,13 +2,12 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vlm.data.index import read_index
+from vlm.data.locate import Shard
 from vlm.data.sample import FaultySampleError, Sample, Turn
 
 
@@ -20,10 +19,10 @@ class ShardSource:
         shards: Indexed tars whose samples hold a `.json` and their pictures.
     """
 
-    def __init__(self, name: str, shards: Sequence[Path]) -> None:
+    def __init__(self, name: str, shards: Sequence[Shard]) -> None:
         self.name = name
         self.shards = list(shards)
-        self.indexes = [read_index(shard) for shard in self.shards]
+        self.indexes = [shard.index() for shard in self.shards]
         self.shard_sizes = [len(index.keys) for index in self.indexes]
         self.starts = np.concatenate([[0], np.cumsum(self.shard_sizes)])
         """Number of each shard's first sample, and of all samples."""
@@ -44,18 +43,32 @@ class ShardSource:
         Args:
             number: Of the sample.
             extensions: To be read; of all others the bytes are empty. None reads all.
+
+        Raises:
+            FaultySampleError: The shard has gone, or is cut off.
         """
         which = self._shard(number)
         within = number - int(self.starts[which])
         index = self.indexes[which]
-        # Opened anew each time: worker processes must not share one file position.
-        with self.shards[which].open("rb") as file:
-            files = {}
-            for extension, (start, length) in index.members[within].items():
-                wanted = extensions is None or extension in extensions
-                file.seek(start)
-                files[extension] = file.read(length if wanted else 0)
-        return index.keys[within], files
+        wanted = {
+            extension: place if extensions is None or extension in extensions else (place[0], 0)
+            for extension, place in index.members[within].items()
+        }
+        return index.keys[within], self._read(which, wanted)
+
+    def _read(self, which: int, members: Mapping[str, Sequence[int]]) -> dict[str, bytes]:
+        files = {}
+        try:
+            # Opened anew each time: worker processes must not share one file position.
+            with self.shards[which].path().open("rb") as file:
+                for extension, (start, length) in members.items():
+                    file.seek(start)
+                    files[extension] = file.read(length)
+        except (OSError, ValueError) as error:
+            raise FaultySampleError(f"{self.shards[which]} cannot be read ({error})", "shard") from error
+        if any(len(files[extension]) < length for extension, (_, length) in members.items()):
+            raise FaultySampleError(f"{self.shards[which]} is cut off; copy or pack it again", "shard")
+        return files
 
     def __getitem__(self, number: int) -> Sample:
         """Return a sample.
@@ -77,6 +90,6 @@ class ShardSource:
             turns = tuple(Turn(turn["from"], turn["value"]) for turn in record["conversations"])
         except (KeyError, TypeError, ValueError) as error:
             message = f"{self.shards[self._shard(number)]}: sample {key} is not a LLaVA record ({error!r})"
-            raise FaultySampleError("record", message) from error
+            raise FaultySampleError(message) from error
         images = tuple(files[extension] for extension in sorted(files))
         return Sample(key, turns, images, self.name)

@@ -9,7 +9,7 @@ from torch import nn
 
 from vlm.adapter.none import NoAdapter
 from vlm.build import build_adapter, plan_model
-from vlm.config import compose_sentence
+from vlm.compose import compose_sentence
 from vlm.paths import config_dir
 
 

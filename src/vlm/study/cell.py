@@ -2,6 +2,7 @@
 
 import io
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -22,9 +23,11 @@ from vlm.build import (
     build_trainer,
     check_parts,
 )  # fmt: skip
-from vlm.config import PARTS, Sentence
+from vlm.compose import Sentence
+from vlm.config import PARTS
 from vlm.data.gate import check as check_labels
 from vlm.data.gate import describe as describe_labels
+from vlm.data.module import DataModule
 from vlm.quiet import quiet_libraries
 from vlm.run.folder import write_json
 from vlm.sentence import PlannedStage
@@ -34,6 +37,7 @@ from vlm.tracking.provenance import provenance
 from vlm.training.manifest import describe_run
 from vlm.training.parts import describe_parts
 from vlm.training.resume import check_checkpoint
+from vlm.training.task import Task
 from vlm.training.weights import load_weights, save_weights
 
 
@@ -143,13 +147,33 @@ def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
     at = f", going on from step {check_checkpoint(resumed, task)}" if resumed else ""
     print(f"{stage.name}: training {folder}, {data.num_steps} steps{at}\n{describe_parts(model)}")
     print(*describe_labels(seen), sep="\n", flush=True)
-    trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
+    _fit(trainer, task, data, resumed)
     save_weights(model, task.adapters, folder.weights)
     transform = build_image_transform(config, model)
     manifest = describe_run(model, transform, folder.weights, stage.identity)
     loss = float(trainer.callback_metrics["train/loss"])
     seconds = round(time.monotonic() - started, 1)
-    folder.finish(manifest | {"steps": data.num_steps, "last_loss": loss, "seconds": seconds})
+    if task.num_skipped:
+        print(f"{stage.name}: {task.num_skipped} samples were skipped")
+    done = {"steps": data.num_steps, "last_loss": loss, "seconds": seconds, "skipped": task.num_skipped}
+    folder.finish(manifest | done)
+
+
+def _fit(trainer: lightning.Trainer, task: Task, data: DataModule, resumed: Path | None) -> None:
+    """Train.
+
+    Raises:
+        ValueError: A process that prepares data was killed.
+    """
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
+    except RuntimeError as error:
+        if "DataLoader worker (pid" in str(error):
+            raise ValueError(
+                f"a process that prepares data was killed at step {trainer.global_step}, perhaps for want of "
+                "memory; lower trainer.num_workers, and say the same again to go on from the last checkpoint"
+            ) from error
+        raise
 
 
 def load_model(planned: PlannedStage) -> Any:

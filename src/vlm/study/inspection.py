@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 
 from vlm.build import build_readers, plan_model
-from vlm.config import compose_sentence
+from vlm.compose import compose_sentence
 from vlm.corpus.generate import ensure_sources
 from vlm.corpus.inspect import to_page, to_terminal, view
 from vlm.data.gate import describe, look

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from vlm.data.index import content_hash, expand_shards
+from vlm.data.locate import content_hash, find_shards
 from vlm.run.fingerprint import fingerprint
 from vlm.sentence import PlannedStage
 
@@ -41,7 +41,7 @@ def plan_evaluations(planned: PlannedStage) -> list[PlannedEvaluation]:
     evaluations = []
     for name, config in planned.config.evaluation.benchmarks.items():
         identity = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-        shards = expand_shards(f"evaluation.benchmarks.{name}.shards", identity.pop("shards"))
+        shards = find_shards(f"evaluation.benchmarks.{name}.shards", identity.pop("shards"))
         identity |= {"content": content_hash(shards), "scoring": SCORING, "seed": planned.config.seed}
         file = f"{name}-{fingerprint(identity)}.json"
         evaluations.append(PlannedEvaluation(str(name), config, planned.folder.evaluations / file))

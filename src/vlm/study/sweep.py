@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from vlm.config import Sentence, compose_sentence
+from vlm.compose import Sentence, compose_sentence
 from vlm.paths import config_dir
 from vlm.run.folder import write_json
 from vlm.study.outcome import OUTCOME, Outcome

@@ -45,6 +45,7 @@ class Task(lightning.LightningModule):
         self.num_steps, self.seed = num_steps, seed
         self.adapters: dict[str, nn.Module] = {}  # no submodules: they share the parts' weights
         self.starting_weights = starting_weights
+        self.num_skipped = 0  # samples that nothing could be learned from
         self._configured = False
         self.automatic_optimization = False  # a step may be several rows
         self.strict_loading = False  # checkpoints hold what learns; frozen parts come from their own files
@@ -74,6 +75,9 @@ class Task(lightning.LightningModule):
         # Dropout is a function of the step, so that a resumed run draws what an uninterrupted one would.
         torch.manual_seed((self.seed << 32) + self.global_step)
         optimizer: Any = self.optimizers()
+        if step.num_skipped:
+            self.num_skipped += step.num_skipped
+            self.log("train/skipped", float(self.num_skipped))
         total = sum(row.num_supervised for row in step.rows)
         loss = torch.zeros((), device=self.device)
         for row in step.rows:

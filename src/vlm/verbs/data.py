@@ -86,10 +86,11 @@ def _pack(words: Sequence[str]) -> None:
 
 
 def _index(words: Sequence[str]) -> None:
-    from vlm.data.index import expand_shards, write_index  # noqa: PLC0415
+    from vlm.data.index import write_index  # noqa: PLC0415
+    from vlm.data.locate import find_shards  # noqa: PLC0415
 
-    for shard in expand_shards("shards", parse_options(Index, words).shards):
-        print(f"{shard}: {len(write_index(shard).keys)} samples")
+    for shard in find_shards("shards", parse_options(Index, words).shards):
+        print(f"{shard}: {len(write_index(shard.path()).keys)} samples")
 
 
 def _inspect(words: Sequence[str]) -> None:

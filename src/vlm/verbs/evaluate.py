@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vlm.config import compose_sentence
+from vlm.compose import compose_sentence
 from vlm.corpus.generate import ensure_sources
 from vlm.sentence import read_sentence
 from vlm.study.scores import known_metrics, plan_evaluations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from vlm.config import Sentence, compose_sentence
+from vlm.compose import Sentence, compose_sentence
 from vlm.corpus.generate import ensure_sources
 from vlm.sentence import PlannedStage, read_sentence
 from vlm.study.outcome import Outcome

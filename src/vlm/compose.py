@@ -1,0 +1,78 @@
+"""Words to a sentence: the config that they compose to, held to the schema and its limits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from operator import ge, gt, le
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from vlm.config import Run
+from vlm.paths import config_dir
+
+ConfigStore.instance().store(name="schema", node=Run)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What words compose to.
+
+    Args:
+        config: Read-only.
+        choices: The word of each group: `{"encoder": "tiny_clip", ...}`.
+        states_axes: Whether an experiment among the words is a sweep.
+    """
+
+    config: DictConfig
+    choices: dict[str, str]
+    states_axes: bool
+
+
+def compose_sentence(overrides: Sequence[str]) -> Sentence:
+    """Compose what the overrides say.
+
+    Raises:
+        hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: An unknown key or choice, or
+            a value of the wrong type.
+        ValueError: A value is missing, or outside its limits.
+    """
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = compose("config", list(overrides), return_hydra_config=True)
+    hydra = config.hydra
+    choices = {group: str(choice) for group, choice in hydra.runtime.choices.items() if "hydra" not in group}
+    states_axes = hydra.mode is RunMode.MULTIRUN
+    OmegaConf.set_readonly(config, False)
+    with open_dict(config):
+        del config.hydra
+    OmegaConf.set_readonly(config, True)
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        group = missing[0].partition(".")[0]
+        example = f"conf/{group}/{choices.get(group)}.yaml"
+        raise ValueError(f"{missing[0]} is not set; say {missing[0]}=VALUE, as {example} shows")
+    check_limits(config)
+    return Sentence(config, choices, states_axes)
+
+
+def check_limits(node: DictConfig) -> None:
+    """Hold every value of the schema to its limits.
+
+    Raises:
+        ValueError: One is outside.
+    """
+    kind = OmegaConf.get_type(node)
+    limits = {field.name: field.metadata for field in fields(kind)} if is_dataclass(kind) else {}
+    for key in map(str, node):
+        child = node._get_node(key)
+        if isinstance(child, DictConfig) and not (child._is_none() or child._is_missing()):
+            check_limits(child)
+        elif not OmegaConf.is_missing(node, key) and node[key] is not None:
+            for name, limit in limits.get(key, {}).items():
+                if not _WITHIN[name](node[key], limit):
+                    raise ValueError(f"{node._get_full_key(key)} must be {name} {limit}, got {node[key]}")
+
+
+_WITHIN: dict[str, Callable[[Any, Any], bool]] = {"at least": ge, "above": gt, "at most": le}
