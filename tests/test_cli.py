@@ -62,7 +62,7 @@ def test_cfg_job_prints_the_sentence_and_runs_nothing(
         (["train", "trainer.precision=int3"], ["trainer.precision=int3", "bf16-mixed"]),
         (["train", "trainer=gpu"], ["trainer.accelerator=gpu", "trainer=cpu"]),
         (["train", "encoder.checkpoint=nowhere"], ["encoder.checkpoint=nowhere", "give its path"]),
-        (["train", "llm.context_length=3"], ["llm.context_length=3", "raise it"]),
+        (["train", "llm.context_length=3"], ["raise llm.context_length=3"]),
         (["train", "-m", "projector=linear,foo"], ["projector/foo"]),
         (["train", "stage.learns.encoder=fully"], ["stage.learns", "fully"]),
         (["data", "pack", "jason=x"], ["jason", "json"]),

@@ -49,7 +49,8 @@ def test_every_fault_is_counted_by_its_kind(compose: Compose, tmp_path: Path) ->
     report = seen(compose, tmp_path, GOOD, LONG, CUT, EMPTY, DEEP, GOOD, GOOD)
     assert report.seen == 7
     assert dict(report.faults) == {
-        "record": 1, "picture": 0, "overflow": 1, "nothing": 1, "cut": 1, "mismatch": 0,
+        "record": 1, "picture": 0, "overflow": 1, "nothing": 1, "shard": 0, "cut": 1,
+        "mismatch": 0,
     }  # fmt: skip
     assert dict(report.first) == {"record": 3, "overflow": 4, "nothing": 1, "cut": 2}
     assert "1 record, 1 overflow, 1 nothing, 1 cut" in list(describe([report]))[1]

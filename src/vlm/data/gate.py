@@ -51,9 +51,10 @@ class SourceReport:
             return None
         worst = max(self.faults, key=lambda kind: self.faults[kind])
         said = ", ".join(f"{count} {kind}" for kind, count in self.faults.items() if count)
+        remedy = REMEDIES[worst].format(limit=self.limit)
         return (
             f"mixture.{self.name}: {count} of {self.seen} samples teach nothing, or the wrong thing ({said}; "
-            f"the first is number {self.first[worst]}); {REMEDIES[worst].format(limit=self.limit)}, or set trainer.gate.tolerance"
+            f"the first is number {self.first[worst]}); {remedy}, or set trainer.gate.tolerance"
         )
 
 
