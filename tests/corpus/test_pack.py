@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.conftest import SHARED
 from vlm.cli import main
 from vlm.data.locate import find_shards
 from vlm.data.shards import ShardSource
-
-SHARED = Path(__file__).resolve().parents[3] / "shared/data"
 
 
 def record(number: int, **changes: Any) -> dict[str, Any]:
@@ -122,7 +121,8 @@ def test_skip_lists_the_fault_and_packs_the_rest(fault: str, folder: Path) -> No
 def test_nothing_to_pack_is_an_error(records: Any, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, records)
     assert pack(folder) != 0
-    assert "json=" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "json=" in printed or (not records and "no record that can be packed" in printed)
     assert nothing_left(folder)
 
 

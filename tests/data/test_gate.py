@@ -33,7 +33,7 @@ def shards(folder: Path, *conversations: list[tuple[str, str]]) -> str:
         for key, turns in enumerate(conversations)
     ]
     folder.mkdir()
-    write_shards(records, folder, "x", 3)
+    assert len(list(write_shards(records, folder, "x", 3))) == -(-len(records) // 3)
     return f"{folder}/*.tar"
 
 

@@ -8,8 +8,9 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -34,28 +35,32 @@ class Record:
 
 
 def write_shards(
-    records: Iterable[Record], folder: Path, prefix: str, samples_per_shard: int
-) -> list[dict[str, Any]]:
-    """Write `prefix-000000.tar`, ... with their indexes; return each shard's name, count and hash."""
-    writer: TarWriter | None = None
-    shards: list[Path] = []
-    for number, record in enumerate(records):
-        if number % samples_per_shard == 0:
-            if writer:
-                writer.close()
-            shards.append(folder / f"{prefix}-{len(shards):06d}.tar")
-            # A fixed time and owner: the same records give the same bytes, so the same fingerprint.
-            writer = TarWriter(str(shards[-1]), encoder=False, mtime=0, user="vlm", group="vlm")
-        assert writer is not None
-        content = json.dumps(record.content, ensure_ascii=False).encode()
-        writer.write({"__key__": record.key, "json": content, **record.images})
-    if writer:
-        writer.close()
-    described = []
-    for shard in shards:
+    records: Iterable[Record], folder: Path, prefix: str, samples_per_shard: int, first: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Write `prefix-000000.tar`, ..., each with its index; yield each one's name, count and hash.
+
+    When a shard is yielded it is whole, and no record of the next has been asked for.
+
+    Args:
+        records: In order.
+        folder: To write in.
+        prefix: Of the shards' names.
+        samples_per_shard: At most.
+        first: Number of the first shard.
+    """
+    remaining = iter(records)
+    for number in count(first):
+        head = next(remaining, None)
+        if head is None:
+            return
+        shard = folder / f"{prefix}-{number:06d}.tar"
+        # A fixed time and owner: the same records give the same bytes, so the same fingerprint.
+        with closing(TarWriter(str(shard), encoder=False, mtime=0, user="vlm", group="vlm")) as writer:
+            for record in chain([head], islice(remaining, samples_per_shard - 1)):
+                content = json.dumps(record.content, ensure_ascii=False).encode()
+                writer.write({"__key__": record.key, "json": content, **record.images})
         index = write_index(shard)
-        described.append({"name": shard.name, "count": len(index.keys), "sha256": index.sha256})
-    return described
+        yield {"name": shard.name, "count": len(index.keys), "sha256": index.sha256}
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from vlm.data.image import ImageTransform, Picture
+from vlm.data.image import ImageTransform, Picture, why_broken
 from vlm.data.sample import IMAGE_PLACEHOLDER, FaultySampleError, Sample
 from vlm.data.shards import ShardSource
 from vlm.data.template import Template
@@ -118,7 +118,7 @@ class DocumentReader:
             return [self.image_transform(image) for image in sample.images]
         except OSError as error:
             raise FaultySampleError(
-                f"{self.name(sample)}: its picture cannot be decoded ({error}); "
+                f"{self.name(sample)}: its picture cannot be decoded ({why_broken(error)}); "
                 "pack the source again with 'vlm data pack', which checks every picture",
                 "picture",
             ) from error

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from vlm.data.tiles import MERGES, Grid, choose_grid, cut_tiles, index_tiles
@@ -26,6 +26,11 @@ class Picture:
 
     tiles: Pixels
     index: VisualIndex
+
+
+def why_broken(error: Exception) -> str:
+    """Return what is wrong with a picture that cannot be decoded."""
+    return "it is no picture" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm.data.locate import Shard
-from vlm.data.sample import FaultySampleError, Sample, Turn
+from vlm.data.record import read_turns
+from vlm.data.sample import FaultySampleError, Sample
 
 
 class ShardSource:
@@ -84,12 +85,12 @@ class ShardSource:
         Raises:
             FaultySampleError: Its record is not one that `vlm data pack` writes.
         """
-        key, files = self.read(number, None if with_images else {"json"})
+        key, files = self.read(number, None if with_images else {"json", "txt"})
+        caption = files.pop("txt", None)
         try:
-            record = json.loads(files.pop("json"))
-            turns = tuple(Turn(turn["from"], turn["value"]) for turn in record["conversations"])
+            turns = read_turns(json.loads(files.pop("json")), None if caption is None else caption.decode())
         except (KeyError, TypeError, ValueError) as error:
-            message = f"{self.shards[self._shard(number)]}: sample {key} is not a LLaVA record ({error!r})"
+            message = f"{self.shards[self._shard(number)]}: sample {key} is no record ({error!r})"
             raise FaultySampleError(message) from error
         images = tuple(files[extension] for extension in sorted(files))
         return Sample(key, turns, images, self.name)

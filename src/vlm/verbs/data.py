@@ -1,12 +1,16 @@
 """vlm data: make and look after data.
 
-  vlm data pack|index|inspect|shapes key=value ...
+  vlm data pack|formats|index|check|inspect|shapes key=value ...
 
-pack    a LLaVA JSON and its picture folder become WebDataset shards with indexes and a manifest
-          json=FILE images=DIR output=DIR [name=samples] [licence=unknown] [on_error=raise|skip]
-          [samples_per_shard=1000]
+pack    records and their picture folder become WebDataset shards with indexes and a manifest
+          [format=llava] json=FILE images=DIR output=DIR [name=samples] [licence=unknown]
+          [on_error=raise|skip] [samples_per_shard=1000] [part=i/n: one of n shares, side by side]
+          other formats and what they read: vlm data formats
 index   write the index of somebody else's tars
           shards=GLOB
+check   look at every record and picture of shards; exit status 1 if something must be mended
+          shards=GLOB [report=FILE.json] [against=DIR: a benchmark's pictures, which must not be among them]
+          [min_side=16] [max_aspect=10] [max_distance=4] [workers=0: all cores] [part=i/n]
 inspect samples of a sentence's outermost stage, as the model reads them: tokens, what is learned, pictures
           [show=3] samples of each source in the terminal  [page=FILE.html]  [source=NAME]  and the sentence
 shapes  make the shapes world
@@ -25,13 +29,14 @@ from vlm.options import MISSING, parse_options
 class Pack:
     """`vlm data pack`."""
 
-    json: str = MISSING
-    images: str = MISSING
     output: str = MISSING
+    format: str = "llava"
+    images: str = ""
     name: str = "samples"
     licence: str = "unknown"
     on_error: str = "raise"
     samples_per_shard: int = 1000
+    part: str = "1/1"
 
 
 @dataclass
@@ -39,6 +44,20 @@ class Index:
     """`vlm data index`."""
 
     shards: str = MISSING
+
+
+@dataclass
+class Check:
+    """`vlm data check`."""
+
+    shards: str = MISSING
+    report: str | None = None
+    against: str | None = None
+    min_side: int = 16
+    max_aspect: float = 10.0
+    max_distance: int = 4
+    workers: int = 0
+    part: str = "1/1"
 
 
 @dataclass
@@ -67,22 +86,39 @@ def run(words: Sequence[str]) -> int:
     """
     if not words or words[0] not in _TASKS:
         raise ValueError(f"say what: vlm data {'|'.join(_TASKS)}")
-    _TASKS[words[0]](words[1:])
-    return 0
+    return _TASKS[words[0]](words[1:]) or 0
 
 
 def _pack(words: Sequence[str]) -> None:
-    from vlm.corpus.pack import REPORT, pack  # noqa: PLC0415 (webdataset and PIL take a second)
+    from vlm.corpus.formats import find_format  # noqa: PLC0415
+    from vlm.corpus.pack import REPORT, Packing, pack  # noqa: PLC0415 (webdataset and PIL take a second)
+    from vlm.corpus.part import Part  # noqa: PLC0415
 
-    options = parse_options(Pack, words)
-    output = Path(options.output)
-    packed = pack(
-        Path(options.json), Path(options.images), output, options.name, options.licence, options.on_error,
-        options.samples_per_shard,
+    own, theirs = _split(Pack, words)
+    options = parse_options(Pack, own)
+    records = find_format(options.format).read(theirs)
+    packing = Packing(
+        Path(options.images), Path(options.output), options.name, options.licence, options.on_error,
+        options.samples_per_shard, Part.parse(options.part),
     )  # fmt: skip
-    print(f"{output}: {packed.count} samples packed")
+    packed = pack(records, packing)
+    print(f"{options.output}: {packed.count} samples packed")
     if packed.skipped:
-        print(f"{output / REPORT}: {len(packed.skipped)} records skipped, with their reasons")
+        print(f"{packing.output / REPORT}: {len(packed.skipped)} records skipped, with their reasons")
+
+
+def _formats(words: Sequence[str]) -> None:
+    from vlm.corpus.formats import find_format, format_names  # noqa: PLC0415
+
+    for name in format_names():
+        print("\n    ".join([f"{name:<16}{find_format(name).about}", find_format(name).keys]))
+
+
+def _split(kind: type, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part the words that a dataclass knows from the others."""
+    known = {field.name for field in fields(kind)}
+    mine = [word for word in words if word.partition("=")[0] in known]
+    return mine, [word for word in words if word not in mine]
 
 
 def _index(words: Sequence[str]) -> None:
@@ -93,10 +129,29 @@ def _index(words: Sequence[str]) -> None:
         print(f"{shard}: {len(write_index(shard.path()).keys)} samples")
 
 
+def _check(words: Sequence[str]) -> int:
+    from vlm.corpus.check import Wanted, check, describe, pictures_in  # noqa: PLC0415
+    from vlm.corpus.part import Part  # noqa: PLC0415
+    from vlm.data.locate import find_shards  # noqa: PLC0415
+    from vlm.run.folder import write_json  # noqa: PLC0415
+
+    options = parse_options(Check, words)
+    part = Part.parse(options.part)
+    found = find_shards("shards", options.shards)
+    shards = [shard for place, shard in enumerate(found) if part.takes(place)]
+    wanted = Wanted(options.min_side, options.max_aspect, options.max_distance)
+    against = pictures_in(Path(options.against)) if options.against else []
+    report = check(shards, wanted, against, options.workers)
+    print("\n".join(report.lines()))
+    if options.report:
+        write_json(Path(options.report), describe(report))
+        print(f"written: {options.report}")
+    return 0 if report.is_sound else 1
+
+
 def _inspect(words: Sequence[str]) -> None:
-    own = {field.name for field in fields(Inspect)}
-    options = parse_options(Inspect, [word for word in words if word.partition("=")[0] in own])
-    sentence = [word for word in words if word.partition("=")[0] not in own]
+    own, sentence = _split(Inspect, words)
+    options = parse_options(Inspect, own)
     if options.show < 1:
         raise ValueError(f"show must be at least 1, got {options.show}")
     from vlm.quiet import quiet_libraries  # noqa: PLC0415 (torch takes seconds)
@@ -115,9 +170,11 @@ def _shapes(words: Sequence[str]) -> None:
         print(f"{name:<26} {sum(shard['count'] for shard in shards):>6} samples")
 
 
-_TASKS: dict[str, Callable[[Sequence[str]], None]] = {
+_TASKS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "pack": _pack,
+    "formats": _formats,
     "index": _index,
+    "check": _check,
     "inspect": _inspect,
     "shapes": _shapes,
 }

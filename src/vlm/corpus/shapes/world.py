@@ -64,7 +64,7 @@ def make_world(folder: Path, seed: int, scale: float = 1.0) -> dict[str, Any]:
 
 def _write(folder: Path, split: str, source: str, records: Iterator[Record]) -> dict[str, Any]:
     (folder / split).mkdir(exist_ok=True)
-    return {f"{split}/{source}": write_shards(records, folder / split, source, SAMPLES_PER_SHARD)}
+    return {f"{split}/{source}": list(write_shards(records, folder / split, source, SAMPLES_PER_SHARD))}
 
 
 def _records(
