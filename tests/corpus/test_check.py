@@ -13,7 +13,7 @@ from vlm.cli import main
 from vlm.corpus.write import Record, write_shards
 
 
-def picture(seed: int, size: tuple[int, int] = (64, 64), kind: str = "PNG") -> bytes:
+def picture(seed: int, size: tuple[int, int] = (64, 64)) -> bytes:
     image = Image.new("RGB", size, (seed * 40 % 255, 90, 200 - seed * 13 % 200))
     draw = ImageDraw.Draw(image)
     for stripe in range(0, size[0], 5 + seed):
@@ -21,7 +21,7 @@ def picture(seed: int, size: tuple[int, int] = (64, 64), kind: str = "PNG") -> b
             (stripe, 0, size[0] - stripe * seed % size[0], size[1]), fill=(255, seed * 31 % 255, 0), width=3
         )
     file = io.BytesIO()
-    image.save(file, kind)
+    image.save(file, "PNG")
     return file.getvalue()
 
 
@@ -62,8 +62,8 @@ def test_every_fault_and_remark_is_counted_by_its_kind(
     assert status == 1
     assert not report["sound"]
     assert report["counts"] == {
-        "record": 1, "placeholder": 1, "picture": 1, "key": 1, "overlap": 1, "small": 1, "long": 1, "empty": 1,
-        "duplicate": 1,
+        "record": 1, "placeholder": 1, "picture": 1, "key": 1, "overlap": 1, "small": 1, "long": 1,
+        "empty": 1, "duplicate": 1,
     }  # fmt: skip
     assert report["examples"]["overlap"] == ["x-000002.tar/leaked"]
     assert report["examples"]["duplicate"] == ["x-000000.tar/again"]
