@@ -120,7 +120,6 @@ def build_image_transform(
     return ImageTransform(
         encoder.image_size,
         encoder.mean,
-        encoder.std,
         token_grid=model.projector.output_grid,
         mode=image.mode.value,
         grids=image.grids,

@@ -7,9 +7,11 @@ dim         size of a patch feature          document   conversations in a packe
 text_dim    size of an LLM embedding         vocabulary words the LLM knows
 """
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+Tiles = UInt8[Tensor, "image height width 3"]
+"""Pictures, or squares of them, as they were decoded: not yet in an encoder's colors."""
 Pixels = Float[Tensor, "image 3 height width"]
 PatchFeatures = Float[Tensor, "image patch dim"]
 FeatureMap = Float[Tensor, "image dim row column"]

@@ -1,15 +1,25 @@
 """Packing: whole documents end to end, with room for their pictures."""
 
+import numpy as np
 import torch
 
 from vlm.data.batch import pack
 from vlm.data.document import Document
 from vlm.data.image import Picture
-from vlm.data.tokens import IGNORE_ID, IMAGE_ID, Tokens
+from vlm.data.tokens import IGNORE_ID, IMAGE_ID
 
-PICTURE = Picture(torch.zeros(1, 3, 4, 4), torch.arange(3))
-FIRST = Document("a", Tokens([1, *[IMAGE_ID] * 3, 5, 6], [IGNORE_ID] * 4 + [5, 6]), [PICTURE])
-SECOND = Document("b", Tokens([1, 7, 8], [IGNORE_ID, 7, 8]), [])
+
+def tiles(count: int) -> torch.Tensor:
+    return torch.zeros(count, 4, 4, 3, dtype=torch.uint8)
+
+
+def document(key: str, ids: list[int], labels: list[int], pictures: list[Picture]) -> Document:
+    return Document(key, np.array(ids), np.array(labels), pictures)
+
+
+PICTURE = Picture(tiles(1), torch.arange(3))
+FIRST = document("a", [1, *[IMAGE_ID] * 3, 5, 6], [IGNORE_ID] * 4 + [5, 6], [PICTURE])
+SECOND = document("b", [1, 7, 8], [IGNORE_ID, 7, 8], [])
 
 
 def test_documents_lie_end_to_end_and_pictures_have_room() -> None:
@@ -24,17 +34,17 @@ def test_documents_lie_end_to_end_and_pictures_have_room() -> None:
 
 def test_a_batch_without_pictures_still_has_pixels_of_the_right_shape() -> None:
     batch = pack([SECOND], 3, 4)
-    assert batch.pixels.shape == (0, 3, 4, 4)
+    assert batch.tiles.shape == (0, 4, 4, 3)
     assert batch.visual_index.tolist() == []
 
 
 def test_each_picture_takes_the_room_of_its_own_tokens() -> None:
-    tiled = Picture(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1, 2, 4, -1]))
-    many = Document("c", Tokens([IMAGE_ID] * 5, [IGNORE_ID] * 5), [tiled])
+    tiled = Picture(tiles(2), torch.tensor([0, 1, 2, 4, -1]))
+    many = document("c", [IMAGE_ID] * 5, [IGNORE_ID] * 5, [tiled])
     batch = pack([many, FIRST, many], 3, 4)
     assert batch.visual_index.tolist() == [0, 1, 2, 4, -1, 6, 7, 8, 9, 10, 11, 13, -1]
     assert batch.boundaries.tolist() == [0, 5, 11, 16]
-    assert batch.pixels.shape == (5, 3, 4, 4)
+    assert batch.tiles.shape == (5, 4, 4, 3)
 
 
 def test_padding_makes_all_as_long_as_the_longest() -> None:
@@ -45,5 +55,5 @@ def test_padding_makes_all_as_long_as_the_longest() -> None:
 
 
 def test_a_first_token_is_predicted_by_nothing() -> None:
-    unopened = Document("c", Tokens([7, 8], [7, 8]), [])
+    unopened = document("c", [7, 8], [7, 8], [])
     assert pack([FIRST, unopened], 3, 4).num_supervised == 3

@@ -9,7 +9,7 @@ from PIL import Image
 
 from vlm.data.image import ImageTransform
 
-MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.25, 0.2)
+MEAN = (0.1, 0.2, 0.3)
 
 
 def encode(array: np.ndarray) -> bytes:
@@ -28,36 +28,38 @@ def wide(width: int, height: int) -> bytes:
 
 def square(size: int, mode: str, encoded: bytes) -> torch.Tensor:
     """The pixels of a picture that is one square."""
-    picture = ImageTransform(size, MEAN, STD, (2, 3), mode)(encoded)
+    picture = ImageTransform(size, MEAN, (2, 3), mode)(encoded)
     assert picture.index.tolist() == list(range(6))
-    [pixels] = picture.tiles
-    return pixels
+    [tile] = picture.tiles
+    return colors_of(tile)
 
 
-def unnormalise(pixels: torch.Tensor) -> torch.Tensor:
-    return pixels * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]
+def colors_of(tile: torch.Tensor) -> torch.Tensor:
+    """In [0, 1], channels first."""
+    return tile.permute(2, 0, 1) / 255
 
 
-def test_values_are_normalised_channel_by_channel() -> None:
-    pixels = square(4, "crop", encode(np.full((4, 4, 3), 255)))
-    expected = [(1 - mean) / std for mean, std in zip(MEAN, STD, strict=True)]
-    assert torch.allclose(pixels, torch.tensor(expected)[:, None, None].expand(3, 4, 4))
+def test_bytes_are_kept() -> None:
+    array = np.arange(48).reshape(4, 4, 3)
+    [tile] = ImageTransform(4, MEAN, (1, 1), "crop")(encode(array)).tiles
+    assert tile.dtype == torch.uint8
+    assert np.array_equal(tile.numpy(), array)
 
 
 def test_crop_keeps_the_center() -> None:
-    colors = unnormalise(square(20, "crop", wide(120, 40)))
+    colors = square(20, "crop", wide(120, 40))
     assert torch.allclose(colors[1], torch.ones(20, 20), atol=0.1)
 
 
 def test_pad_keeps_everything_on_the_mean_color() -> None:
-    colors = unnormalise(square(30, "pad", wide(90, 30)))
+    colors = square(30, "pad", wide(90, 30))
     assert torch.allclose(colors[:, 0, 0], torch.tensor(MEAN), atol=1 / 255)
     middle = colors[:, 15]
     assert [int(middle[:, column].argmax()) for column in (3, 15, 27)] == [0, 1, 2]
 
 
 def test_resize_loses_the_ratio() -> None:
-    colors = unnormalise(square(30, "resize", wide(90, 30)))
+    colors = square(30, "resize", wide(90, 30))
     assert [int(colors[:, 0, column].argmax()) for column in (3, 15, 27)] == [0, 1, 2]
 
 
@@ -77,13 +79,13 @@ def test_gray_and_transparent_pictures_are_read() -> None:
 @pytest.mark.parametrize(("mode", "merge"), [("squash", "flat"), ("anyres", "squash")])
 def test_what_is_unknown_is_named(mode: str, merge: str) -> None:
     with pytest.raises(ValueError, match=r"stage.image.(mode|merge) must be one of .*, got squash"):
-        ImageTransform(8, MEAN, STD, (2, 2), mode, [[1, 2]], merge)
+        ImageTransform(8, MEAN, (2, 2), mode, [[1, 2]], merge)
 
 
 def test_tiles_are_the_whole_picture_and_its_parts() -> None:
-    transform = ImageTransform(30, MEAN, STD, (2, 2), "anyres", [[2, 2], [1, 3]], "unpad")
+    transform = ImageTransform(30, MEAN, (2, 2), "anyres", [[2, 2], [1, 3]], "unpad")
     picture = transform(wide(90, 30))
-    colors = [unnormalise(tile) for tile in picture.tiles]
+    colors = [colors_of(tile) for tile in picture.tiles]
     assert [int(colors[0][:, 15, column].argmax()) for column in (3, 15, 27)] == [0, 1, 2]
     assert [int(tile[:, 15, 15].argmax()) for tile in colors[1:]] == [0, 1, 2]
     # The whole, then two rows of three tiles of two columns, each with its end.
@@ -107,9 +109,9 @@ def test_impossible_tiles_are_named(
     token_grid: tuple[int, int], grids: list[list[int]], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        ImageTransform(8, MEAN, STD, token_grid, "anyres", grids, "unpad")
+        ImageTransform(8, MEAN, token_grid, "anyres", grids, "unpad")
 
 
 def test_tokens_without_places_are_read_tile_by_tile() -> None:
-    transform = ImageTransform(30, MEAN, STD, (1, 5), "anyres", [[1, 3]], "flat")
+    transform = ImageTransform(30, MEAN, (1, 5), "anyres", [[1, 3]], "flat")
     assert transform(wide(90, 30)).index.tolist() == list(range(20))

@@ -110,8 +110,8 @@ def test_measures_are_kept_and_true(compose: Compose, monkeypatch: pytest.Monkey
     dataset = make(compose, "image@stage.image=anyres")
     first = dataset.measure(range(8))
     documents = [dataset.readers[source][number] for source, number in dataset.drawn(range(8)).tolist()]
-    assert first["tokens"].tolist() == [len(document.tokens.ids) for document in documents]
-    learned = [sum(label != IGNORE_ID for label in document.tokens.labels) for document in documents]
+    assert first["tokens"].tolist() == [len(document.ids) for document in documents]
+    learned = [(document.labels != IGNORE_ID).sum() for document in documents]
     assert first["learned"].tolist() == learned
     assert first["tiles"].tolist() == [sum(len(p.tiles) for p in document.pictures) for document in documents]
     monkeypatch.setattr(DocumentReader, "tokens", None)  # nothing is tokenized again

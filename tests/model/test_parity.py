@@ -84,9 +84,14 @@ def give(ours: VisionLanguageModel, theirs: PreTrainedModel, more: dict[str, Ten
     assert all("layers.3." in name or "post_layernorm" in name for name in missing)
 
 
-def predict(model: VisionLanguageModel, ids: Tensor, pixels: Tensor, index: Tensor) -> Tensor:
+def noise(seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (1, 32, 32, 3), dtype=torch.uint8, generator=generator)
+
+
+def predict(model: VisionLanguageModel, ids: Tensor, tiles: Tensor, index: Tensor) -> Tensor:
     """The logits of one document."""
-    sequence = model.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), pixels, index)
+    sequence = model.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), tiles, index)
     edges = torch.tensor([0, len(ids)], dtype=torch.int32)
     return model.llm(sequence, torch.arange(len(ids)), edges) @ model.llm.head.T
 
@@ -94,10 +99,10 @@ def predict(model: VisionLanguageModel, ids: Tensor, pixels: Tensor, index: Tens
 def test_logits_are_equal(pair: tuple[VisionLanguageModel, LlavaForConditionalGeneration]) -> None:
     """Fp32 on a CPU: the same sums in another order of splicing and attending, so 1e-4 is generous."""
     ours, theirs = pair
-    pixels, ids = torch.randn(1, 3, 32, 32), torch.tensor(IDS)
+    tiles, ids = noise(0), torch.tensor(IDS)
     with torch.no_grad():
-        expected = theirs(input_ids=ids.unsqueeze(0), pixel_values=pixels).logits[0]
-        logits = predict(ours, ids, pixels, torch.arange(16))
+        expected = theirs(input_ids=ids.unsqueeze(0), pixel_values=ours.encoder.normalise(tiles)).logits[0]
+        logits = predict(ours, ids, tiles, torch.arange(16))
     assert (logits - expected).abs().max() <= 1e-4
     assert expected.std() > 1e-2
 
@@ -110,8 +115,9 @@ def test_greedy_tokens_are_equal(pair: tuple[VisionLanguageModel, LlavaForCondit
     ids, mask = torch.tensor(IDS), torch.ones(1, len(IDS), dtype=torch.long)
     spoken = []
     for seed in range(3):
-        pixels = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
-        sequence = ours.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), pixels, torch.arange(16))
+        tiles = noise(seed)
+        pixels = ours.encoder.normalise(tiles)
+        sequence = ours.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), tiles, torch.arange(16))
         mine = ours.llm.generate(sequence.detach().unsqueeze(0), mask, 12)
         whole = theirs.generate(
             input_ids=ids.unsqueeze(0), pixel_values=pixels, attention_mask=mask, max_new_tokens=12,
@@ -146,7 +152,7 @@ def test_logits_of_tiles_are_equal(size: tuple[int, int], compose: Compose, tmp_
     with torch.no_grad():
         expected = theirs.eval()(
             input_ids=ids.unsqueeze(0),
-            pixel_values=picture.tiles.unsqueeze(0),
+            pixel_values=ours.encoder.normalise(picture.tiles).unsqueeze(0),
             image_sizes=torch.tensor([size[::-1]]),
         ).logits[0]
         logits = predict(ours.eval(), ids, picture.tiles, picture.index)

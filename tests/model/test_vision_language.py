@@ -112,7 +112,7 @@ def test_a_picture_changes_its_own_document_only(
 ) -> None:
     model, batch = model_and_batch
     before = model(batch)
-    batch.pixels[0] = 1.0
+    batch.tiles[0] = 255
     after = model(batch)
     edge = int(batch.boundaries[1])
     assert not torch.equal(before[:edge], after[:edge])
@@ -128,7 +128,7 @@ def test_text_alone_needs_no_picture(model_and_batch: tuple[VisionLanguageModel,
         batch.labels[words],
         torch.arange(int(words.sum())),
         edges,
-        batch.pixels[:0],
+        batch.tiles[:0],
         batch.visual_index[:0],
         ["text"],
     )

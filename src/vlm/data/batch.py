@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from vlm.data.document import Document
 from vlm.data.image import Picture
 from vlm.data.tiles import ROW_END
 from vlm.data.tokens import IGNORE_ID
-from vlm.shapes import Boundaries, Pixels, TokenIds, VisualIndex
+from vlm.shapes import Boundaries, Tiles, TokenIds, VisualIndex
 
 
 @dataclass
@@ -21,7 +22,7 @@ class PackedBatch:
         labels: The id at supervised positions, `IGNORE_ID` elsewhere; not shifted.
         position_ids: Counted from the start of each document.
         boundaries: Where documents begin and end; int32, as varlen attention wants it.
-        pixels: The pictures' tiles, in the order of their placeholders.
+        tiles: The pictures', in the order of their placeholders.
         visual_index: Which visual tokens of the tiles take those places, in order.
         keys: `source/key` of each document.
     """
@@ -30,7 +31,7 @@ class PackedBatch:
     labels: TokenIds
     position_ids: TokenIds
     boundaries: Boundaries
-    pixels: Pixels
+    tiles: Tiles
     visual_index: VisualIndex
     keys: list[str]
 
@@ -53,26 +54,22 @@ def pack(
         pad_id: Makes all documents as long as the longest, with this token at their ends; causal attention
             keeps it from what comes before. None pads nothing.
     """
-    longest = max(len(document.tokens.ids) for document in documents)
-    ids: list[int] = []
-    labels: list[int] = []
-    positions: list[int] = []
-    boundaries = [0]
-    for document in documents:
-        length = len(document.tokens.ids)
-        missing = 0 if pad_id is None else longest - length
-        ids += [*document.tokens.ids, *[pad_id or 0] * missing]
-        labels += [*document.tokens.labels, *[IGNORE_ID] * missing]
-        positions += range(length + missing)
-        boundaries.append(len(ids))
+    lengths = np.array([len(document.ids) for document in documents])
+    padded = lengths if pad_id is None else np.full(len(lengths), lengths.max())
+    boundaries = np.concatenate([[0], np.cumsum(padded)])
+    ids = np.full(boundaries[-1], pad_id or 0, dtype=np.int64)
+    labels = np.full(boundaries[-1], IGNORE_ID, dtype=np.int64)
+    for document, start, length in zip(documents, boundaries, lengths, strict=False):
+        ids[start : start + length] = document.ids
+        labels[start : start + length] = document.labels
     pictures = [picture for document in documents for picture in document.pictures]
-    pixels, visual_index = join_pictures(pictures, tokens_per_tile, image_size)
+    tiles, visual_index = join_pictures(pictures, tokens_per_tile, image_size)
     return PackedBatch(
-        ids=torch.tensor(ids),
-        labels=torch.tensor(labels),
-        position_ids=torch.tensor(positions),
-        boundaries=torch.tensor(boundaries, dtype=torch.int32),
-        pixels=pixels,
+        ids=torch.from_numpy(ids),
+        labels=torch.from_numpy(labels),
+        position_ids=torch.from_numpy(np.arange(boundaries[-1]) - np.repeat(boundaries[:-1], padded)),
+        boundaries=torch.from_numpy(boundaries.astype(np.int32)),
+        tiles=tiles,
         visual_index=visual_index,
         keys=[document.key for document in documents],
     )
@@ -80,14 +77,15 @@ def pack(
 
 def join_pictures(
     pictures: Sequence[Picture], tokens_per_tile: int, image_size: int
-) -> tuple[Pixels, VisualIndex]:
+) -> tuple[Tiles, VisualIndex]:
     """Return all tiles, and one index into the visual tokens of all; of no pictures, both are empty."""
-    pixels, index = torch.empty(0, 3, image_size, image_size), torch.empty(0, dtype=torch.long)
+    tiles = torch.empty(0, image_size, image_size, 3, dtype=torch.uint8)
+    index = torch.empty(0, dtype=torch.long)
     if pictures:
-        pixels = torch.cat([picture.tiles for picture in pictures])
+        tiles = torch.cat([picture.tiles for picture in pictures])
         first, places = 0, []
         for picture in pictures:
             places.append(picture.index.where(picture.index == ROW_END, picture.index + first))
             first += len(picture.tiles) * tokens_per_tile
         index = torch.cat(places)
-    return pixels, index
+    return tiles, index

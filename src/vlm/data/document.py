@@ -1,8 +1,10 @@
 """A document: a sample as tokens and pictures, cut to the context, ready to be laid into a row."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from vlm.data.image import ImageTransform, Picture, why_broken
@@ -11,6 +13,8 @@ from vlm.data.shards import ShardSource
 from vlm.data.template import Template
 from vlm.data.tokens import IGNORE_ID, IMAGE_ID, Tokens
 
+Ids = NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class Document:
@@ -18,12 +22,14 @@ class Document:
 
     Args:
         key: `source/key`.
-        tokens: With `IMAGE_ID` once for each visual token.
+        ids: With `IMAGE_ID` once for each visual token.
+        labels: The id at supervised places, `IGNORE_ID` elsewhere.
         pictures: In the order of their places.
     """
 
     key: str
-    tokens: Tokens
+    ids: Ids
+    labels: Ids
     pictures: Sequence[Picture]
 
 
@@ -58,8 +64,8 @@ class DocumentReader:
         sample = self.shards[number]
         tokens = self.tokens(sample)
         pictures = self._pictures(sample)
-        whole = expand_images(tokens, [len(picture.index) for picture in pictures])
-        return Document(self.name(sample), self.cut(sample, whole), pictures)
+        ids, labels = self.cut(sample, *expand_images(tokens, [len(picture.index) for picture in pictures]))
+        return Document(self.name(sample), ids, labels, pictures)
 
     @staticmethod
     def name(sample: Sample) -> str:
@@ -91,27 +97,26 @@ class DocumentReader:
             )
         return tokens
 
-    def cut(self, sample: Sample, whole: Tokens) -> Tokens:
+    def cut(self, sample: Sample, ids: Ids, labels: Ids) -> tuple[Ids, Ids]:
         """Cut expanded tokens to the context.
 
         Raises:
             FaultySampleError: The cut would go through a picture, or leaves nothing to learn.
         """
         limit = self.context_length
-        kept = Tokens(whole.ids[:limit], whole.labels[:limit])
-        if IMAGE_ID in whole.ids[limit:]:
+        if (ids[limit:] == IMAGE_ID).any():
             raise FaultySampleError(
                 f"{self.name(sample)}: its pictures do not fit llm.context_length={limit}; raise it",
                 "overflow",
             )
-        if all(label == IGNORE_ID for label in kept.labels):
+        if (labels[:limit] == IGNORE_ID).all():
             reason = (
                 f"no answer starts within llm.context_length={limit}; raise it"
-                if len(whole.ids) > limit
+                if len(ids) > limit
                 else "there is nothing to learn in it"
             )
             raise FaultySampleError(f"{self.name(sample)}: {reason}", "nothing")
-        return kept
+        return ids[:limit], labels[:limit]
 
     def _pictures(self, sample: Sample) -> list[Picture]:
         try:
@@ -124,13 +129,9 @@ class DocumentReader:
             ) from error
 
 
-def expand_images(tokens: Tokens, lengths: Sequence[int]) -> Tokens:
-    """Repeat each `IMAGE_ID` as often as its picture has visual tokens."""
-    ids: list[int] = []
-    labels: list[int] = []
-    rest: Iterator[int] = iter(lengths)
-    for token, label in zip(tokens.ids, tokens.labels, strict=True):
-        repeats = next(rest) if token == IMAGE_ID else 1
-        ids += [token] * repeats
-        labels += [label] * repeats
-    return Tokens(ids, labels)
+def expand_images(tokens: Tokens, lengths: Sequence[int]) -> tuple[Ids, Ids]:
+    """Return ids and labels with each `IMAGE_ID` as often as its picture has visual tokens."""
+    ids, labels = np.array(tokens.ids, np.int64), np.array(tokens.labels, np.int64)
+    repeats = np.ones(len(ids), np.int64)
+    repeats[ids == IMAGE_ID] = lengths
+    return np.repeat(ids, repeats), np.repeat(labels, repeats)

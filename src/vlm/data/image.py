@@ -1,4 +1,4 @@
-"""A picture to pixels: squares of the encoder's size, normalised as the encoder learned."""
+"""A picture to tiles: squares of the encoder's size, of bytes; the encoder normalises them in one batch."""
 
 import io
 from collections.abc import Sequence
@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from vlm.data.tiles import MERGES, Grid, choose_grid, cut_tiles, index_tiles
-from vlm.shapes import Pixels, VisualIndex
+from vlm.shapes import Tiles, VisualIndex
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Picture:
         index: Which visual tokens of the tiles are read, in order; -1 ends a row.
     """
 
-    tiles: Pixels
+    tiles: Tiles
     index: VisualIndex
 
 
@@ -47,12 +45,11 @@ class Room:
 
 
 class ImageTransform:
-    """Decode, make square, resize, normalise; as LLaVA prepares pictures for CLIP.
+    """Decode, make square, resize; as LLaVA prepares pictures for CLIP.
 
     Args:
         size: Side of the square, in pixels.
-        mean: Of each channel, in [0, 1].
-        std: Of each channel, in [0, 1].
+        mean: Of each channel, in [0, 1]: the color around a padded picture.
         token_grid: Rows and columns of the visual tokens that one square becomes.
         mode: `crop` the center after resizing the shortest side; `pad` to a square in the mean color;
             `resize` and lose the ratio; `anyres` cuts tiles, and puts the whole picture before them.
@@ -68,13 +65,12 @@ class ImageTransform:
         self,
         size: int,
         mean: Sequence[float],
-        std: Sequence[float],
         token_grid: Grid,
         mode: str,
         grids: Sequence[Sequence[int]] = (),
         merge: str = "flat",
     ) -> None:
-        self.size, self.mean, self.std, self.token_grid = size, tuple(mean), tuple(std), token_grid
+        self.size, self.mean, self.token_grid = size, tuple(mean), token_grid
         self.mode, self.merge = mode, merge
         for key, value, known in (("mode", mode, [*_SQUARE, "anyres"]), ("merge", merge, MERGES)):
             if value not in known:
@@ -97,7 +93,9 @@ class ImageTransform:
         Raises:
             OSError: The bytes are no whole picture.
         """
-        image = Image.open(io.BytesIO(encoded)).convert("RGB")
+        image: Image.Image = Image.open(io.BytesIO(encoded))
+        if image.mode != "RGB":  # else a copy would be made
+            image = image.convert("RGB")
         if self.mode == "anyres":
             grid = choose_grid(*image.size, self.size, self.grids)
             squares = cut_tiles(image, grid, self.size)
@@ -105,7 +103,8 @@ class ImageTransform:
         else:
             squares = [_SQUARE[self.mode](self, image)]
             index = torch.arange(self.tokens_per_tile)
-        return Picture(torch.stack([self._normalise(square) for square in squares]), index)
+        # A copy: torch must not be handed the read-only memory of PIL.
+        return Picture(torch.from_numpy(np.stack([np.asarray(square) for square in squares])), index)
 
     @property
     def reads_sizes(self) -> bool:
@@ -135,12 +134,6 @@ class ImageTransform:
         rows, columns = self.token_grid
         return rows * columns
 
-    def _normalise(self, square: Image.Image) -> Float[Tensor, "3 size size"]:
-        # A copy: torch must not be handed the read-only memory of PIL.
-        pixels = torch.from_numpy(np.array(square, dtype=np.float32) / 255.0)
-        normalised = (pixels - torch.tensor(self.mean)) / torch.tensor(self.std)
-        return normalised.permute(2, 0, 1).contiguous()
-
     def _crop(self, image: Image.Image) -> Image.Image:
         width, height = image.size
         scale = self.size / min(width, height)
@@ -151,6 +144,8 @@ class ImageTransform:
 
     def _pad(self, image: Image.Image) -> Image.Image:
         side = max(image.size)
+        if image.size == (side, side):
+            return _resize(image, self.size, self.size)
         # Truncated, as LLaVA's expand2square does: 122 116 104 for CLIP.
         canvas = Image.new("RGB", (side, side), tuple(int(channel * 255) for channel in self.mean))
         canvas.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
@@ -168,6 +163,8 @@ _SQUARE = {
 
 
 def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
+    if image.size == (width, height):
+        return image
     return image.resize((width, height), Image.Resampling.BICUBIC)
 
 

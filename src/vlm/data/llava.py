@@ -204,8 +204,8 @@ class HeadedTemplate(Template):
 
 def tokenize_around_images(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Tokenize what stands between pictures by itself, as texts of their own; keep the first BOS only."""
-    chunks = [[token for token, _ in encode(chunk, tokenizer)] for chunk in text.split(IMAGE_PLACEHOLDER)]
-    return opening(tokenizer) + [token for chunk in chunks for token in (IMAGE_ID, *chunk)][1:]
+    chunks = [encode(chunk, tokenizer)[0] for chunk in text.split(IMAGE_PLACEHOLDER)]
+    return [*opening(tokenizer), *[token for chunk in chunks for token in (IMAGE_ID, *chunk)][1:]]
 
 
 def drop_leading_answer(turns: Sequence[Turn]) -> Sequence[Turn]:

@@ -81,13 +81,13 @@ class Measures:
             rooms = [self._room(sample, image) for image in sample.images]
             tiles = sum(room.tiles for room in rooms)
             tokens = reader.tokens(sample)
-            whole = expand_images(tokens, [room.tokens for room in rooms])
-            length = min(len(whole.ids), reader.context_length)
-            kept = reader.cut(sample, whole)
+            ids, labels = expand_images(tokens, [room.tokens for room in rooms])
+            length = min(len(ids), reader.context_length)
+            _, kept = reader.cut(sample, ids, labels)
         except FaultySampleError as error:
             return length, 0, 0, words, tiles, 1 + FaultySampleError.KINDS.index(error.kind), 0
-        learned = sum(label != IGNORE_ID for label in kept.labels)
-        lost = sum(label != IGNORE_ID for label in whole.labels) - learned
+        learned, learnable = (int((some != IGNORE_ID).sum()) for some in (kept, labels))
+        lost = learnable - learned
         return length, learned, lost, words, tiles, 0, int(not self._spells(sample, tokens))
 
     def _spells(self, sample: Sample, tokens: Tokens) -> bool:

@@ -4,10 +4,12 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
+import torch
+from einops import rearrange
 from torch import nn
 
 from vlm.part import Part
-from vlm.shapes import PatchFeatures, Pixels
+from vlm.shapes import PatchFeatures, Pixels, Tiles
 
 
 class Encoder(Part):
@@ -50,6 +52,14 @@ class Encoder(Part):
             self.locate()
         except ValueError as error:
             raise ValueError(re.sub(r"\bencoder\.(?=\w+[ =.])", f"{key}.", str(error))) from error
+
+    def normalise(self, tiles: Tiles) -> Pixels:
+        """Return tiles in the colors that the encoder learned to see."""
+        mean, std = (
+            torch.tensor(values, device=tiles.device).view(1, 3, 1, 1) for values in (self.mean, self.std)
+        )
+        channels_first = rearrange(tiles, "image height width channel -> image channel height width")
+        return ((channels_first / 255.0 - mean) / std).contiguous()
 
     @property
     @abstractmethod

@@ -37,10 +37,10 @@ def answer(
         tokens = tokenize([Span(prompt)], model.llm.tokenizer)
         prepared = [image_transform(image) for image in images]
         lengths = [len(picture.index) for picture in prepared]
-        rows.append(torch.tensor(expand_images(tokens, lengths).ids))
+        rows.append(torch.from_numpy(expand_images(tokens, lengths)[0]))
         pictures += prepared
-    pixels, index = join_pictures(pictures, image_transform.tokens_per_tile, image_transform.size)
-    embedded = model.embed(*(tensor.to(model.device) for tensor in (torch.cat(rows), pixels, index)))
+    tiles, index = join_pictures(pictures, image_transform.tokens_per_tile, image_transform.size)
+    embedded = model.embed(*(tensor.to(model.device) for tensor in (torch.cat(rows), tiles, index)))
     sequences = torch.split(embedded, [len(row) for row in rows])
     padded = pad_sequence(list(sequences), batch_first=True, padding_side="left")
     ones = [torch.ones(len(row), dtype=torch.long, device=model.device) for row in rows]

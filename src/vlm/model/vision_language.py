@@ -13,7 +13,7 @@ from vlm.model.loss import language_loss
 from vlm.model.splice import splice
 from vlm.projector.base import Projector
 from vlm.projector.weights import load_projector
-from vlm.shapes import Pixels, Scalar, Sequence, TokenIds, VisualIndex
+from vlm.shapes import Scalar, Sequence, Tiles, TokenIds, VisualIndex
 
 
 class VisionLanguageModel(lightning.LightningModule):
@@ -52,12 +52,12 @@ class VisionLanguageModel(lightning.LightningModule):
         if self.projector_weights:
             load_projector(self.projector, self.projector_weights)
 
-    def embed(self, ids: TokenIds, pixels: Pixels, visual_index: VisualIndex) -> Sequence:
+    def embed(self, ids: TokenIds, tiles: Tiles, visual_index: VisualIndex) -> Sequence:
         """Return the words' embeddings, with the indexed visual tokens, in order, at every `IMAGE_ID`."""
         # A batch of text alone still runs encoder and projector, on one blank picture whose tokens are
         # dropped: on several devices every rank must do the same work, or their collectives hang.
-        seen = pixels if len(pixels) else pixels.new_zeros(1, *pixels.shape[1:])
-        visual = self.projector(self.encoder(seen)).flatten(0, 1)
+        seen = tiles if len(tiles) else tiles.new_zeros(1, *tiles.shape[1:])
+        visual = self.projector(self.encoder(self.encoder.normalise(seen))).flatten(0, 1)
         if self.projector.row_end is not None:  # the last: an index of -1 finds it
             visual = torch.cat([visual, self.projector.row_end.to(visual.dtype).unsqueeze(0)])
         # The sentinel has no row in the vocabulary; what is looked up for it is overwritten.
@@ -67,7 +67,7 @@ class VisionLanguageModel(lightning.LightningModule):
     def forward(self, batch: PackedBatch) -> Sequence:
         """Return the last hidden states."""
         return self.llm(
-            self.embed(batch.ids, batch.pixels, batch.visual_index), batch.position_ids, batch.boundaries
+            self.embed(batch.ids, batch.tiles, batch.visual_index), batch.position_ids, batch.boundaries
         )
 
     def loss(self, batch: PackedBatch) -> tuple[Scalar, int]:
