@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: help setup demo test test-slow check fix ui parts
+.PHONY: help setup demo test test-slow check fix bench ui parts
 
 help:       ## Show this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ check: setup ## Style, types and the direction of imports
 fix: setup  ## Format and repair
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: setup ## Measure beside peers, on this machine
+	$(BIN)/python benchmarks/data_loading.py
+	$(BIN)/python benchmarks/resume.py
 
 ui: setup   ## Compare runs in a browser
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///runs/mlflow.db

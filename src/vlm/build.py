@@ -128,10 +128,14 @@ def build_image_transform(
 
 
 def build_readers(config: DictConfig, model: VisionLanguageModel) -> dict[str, DocumentReader]:
-    """Return the outermost stage's sources, each read by its own template and image rule or the stage's."""
+    """Return the outermost stage's sources, each read by its own template and image rule or the stage's.
+
+    Raises:
+        ValueError: A source's shards do not hold what they must.
+    """
     return {
         name: DocumentReader(
-            ShardSource(name, source_shards(config, name)),
+            _shard_source(config, name),
             build_template(config, model, source.template),
             model.llm.tokenizer,
             build_image_transform(config, model, source.image),
@@ -139,6 +143,16 @@ def build_readers(config: DictConfig, model: VisionLanguageModel) -> dict[str, D
         )
         for name, source in sources(config).items()
     }
+
+
+def _shard_source(config: DictConfig, name: str) -> ShardSource:
+    source, count = ShardSource(name, source_shards(config, name)), config.mixture[name].count
+    if count not in (None, len(source)):
+        raise ValueError(
+            f"mixture.{name}.count={count}, but its shards hold {len(source)} samples; find out why, or say "
+            f"mixture.{name}.count=null"
+        )
+    return source
 
 
 def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset:

@@ -106,6 +106,8 @@ class Source:
     """Passes over the source in one epoch of the mixture; 0.3 reads three samples of ten."""
     samples: int | None = limited(None, least=1)
     """Samples that one epoch of the mixture reads, whatever the source's size; null follows from `weight`."""
+    count: int | None = limited(None, least=1)
+    """Samples that its shards must hold, so that a mixture is what it is called; null takes any."""
     template: Any = None
     """A choice of the group `template` for this source; null is the stage's."""
     image: Image | None = None

@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader
 from tests.conftest import Compose
 from vlm.build import build_dataset, build_model, draw_counts
 from vlm.cli import main
+from vlm.compose import compose_sentence
+from vlm.corpus.mix665k import COUNTS, TOTAL
 from vlm.data.batch import PackedBatch
 from vlm.data.document import DocumentReader
 from vlm.data.packing import share
@@ -199,3 +201,18 @@ def test_a_source_may_have_its_own_template_and_image_rule(compose: Compose) -> 
     assert own["count"].template.system == ""
     modes = {name: reader.image_transform.mode for name, reader in own.items()}
     assert (modes["count"], modes["ocr"]) == ("crop", "pad")
+
+
+def test_a_source_that_is_not_whole_is_named(compose: Compose) -> None:
+    with pytest.raises(ValueError, match=r"mixture.ocr.count=7, but its shards hold \d+ samples; find out"):
+        make(compose, "mixture.ocr.count=7")
+
+
+def test_llavas_mixture_has_its_ten_sources_and_counts() -> None:
+    words = ["mixture=llava665k", "mixture.ocrvqa.weight=0.3", "~mixture.vg"]
+    mixture = compose_sentence(words).config.mixture
+    assert [mixture[name].weight for name in ("ocrvqa", "gqa")] == [0.3, 1.0]
+    assert "vg" not in mixture
+    whole = compose_sentence(words[:1]).config.mixture
+    assert {name: source.count for name, source in whole.items()} == COUNTS
+    assert sum(source.count for source in whole.values()) == TOTAL == 665_298
