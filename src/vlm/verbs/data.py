@@ -1,11 +1,13 @@
 """vlm data: make and look after data.
 
-  vlm data pack|formats|index|check|inspect|shapes key=value ...
+  vlm data pack|formats|build-665k|index|check|inspect|shapes key=value ...
 
 pack    records and their picture folder become WebDataset shards with indexes and a manifest
           [format=llava] json=FILE images=DIR output=DIR [name=samples] [licence=unknown]
           [on_error=raise|skip] [samples_per_shard=1000] [part=i/n: one of n shares, side by side]
           other formats and what they read: vlm data formats
+build-665k  LLaVA-1.5's mixture from the official files, a folder a source; says where counts differ, and why
+          annotations=DIR images=DIR output=DIR [only=vqav2,gqa] [on_error=skip] [samples_per_shard=1000]
 index   write the index of somebody else's tars
           shards=GLOB
 check   look at every record and picture of shards; exit status 1 if something must be mended
@@ -37,6 +39,18 @@ class Pack:
     on_error: str = "raise"
     samples_per_shard: int = 1000
     part: str = "1/1"
+
+
+@dataclass
+class Build:
+    """`vlm data build-665k`."""
+
+    annotations: str = MISSING
+    images: str = MISSING
+    output: str = MISSING
+    only: str = ""
+    on_error: str = "skip"
+    samples_per_shard: int = 1000
 
 
 @dataclass
@@ -107,6 +121,24 @@ def _pack(words: Sequence[str]) -> None:
         print(f"{packing.output / REPORT}: {len(packed.skipped)} records skipped, with their reasons")
 
 
+def _build_665k(words: Sequence[str]) -> None:
+    from vlm.corpus.mix665k import RECIPES, build, compare  # noqa: PLC0415
+    from vlm.corpus.pack import Packing  # noqa: PLC0415
+
+    options = parse_options(Build, words)
+    packing = Packing(
+        Path(options.images), Path(options.output), on_error=options.on_error,
+        samples_per_shard=options.samples_per_shard,
+    )  # fmt: skip
+    only = options.only.split(",") if options.only else list(RECIPES)
+    counts = {}
+    for name, count in build(Path(options.annotations), only, packing):
+        counts[name] = count
+        print(f"{name:<10}{count:>8} samples", flush=True)
+    lines = [line for line in compare(counts) if line.partition(":")[0] in counts]
+    print("\n".join(lines or ["every count is LLaVA-1.5's"]))
+
+
 def _formats(words: Sequence[str]) -> None:
     from vlm.corpus.formats import find_format, format_names  # noqa: PLC0415
 
@@ -173,6 +205,7 @@ def _shapes(words: Sequence[str]) -> None:
 _TASKS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "pack": _pack,
     "formats": _formats,
+    "build-665k": _build_665k,
     "index": _index,
     "check": _check,
     "inspect": _inspect,

@@ -14,8 +14,13 @@ class Options:
     """What the format reads."""
 
     json: str = MISSING
+    prefix: str = ""
+    """Folder of the pictures, put before each path."""
 
 
 def convert(options: Options) -> Iterator[Any]:
     """Yield the records as they are; what is wrong with one is found when it is packed."""
-    yield from read_list("json", Path(options.json))
+    for record in read_list("json", Path(options.json)):
+        if options.prefix and isinstance(record, dict) and isinstance(record.get("image"), str):
+            record = record | {"image": f"{options.prefix}/{record['image']}"}
+        yield record
