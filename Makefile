@@ -20,10 +20,10 @@ demo: setup ## Train, score and compare two connectors in minutes; FRESH=1 forge
 	@echo "open the runs in a browser: make ui"
 
 test: setup ## Tests that need no GPU and no network
-	$(BIN)/pytest -m "not gpu and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not gpu and not slow"
 
 test-slow: setup ## Tests that take longer
-	$(BIN)/pytest -m "slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "slow and not gpu"
 
 check: setup ## Style, types and the direction of imports
 	$(BIN)/ruff format --check .

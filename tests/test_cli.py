@@ -66,7 +66,7 @@ def test_cfg_job_prints_the_sentence_and_runs_nothing(
         (["train", "-m", "projector=linear,foo"], ["projector/foo"]),
         (["train", "stage.learns.encoder=fully"], ["stage.learns", "fully"]),
         (["data", "pack", "jason=x"], ["jason", "json"]),
-        (["data", "pack", "json=x"], ["images="]),
+        (["data", "pack", "json=x"], ["output="]),
         (["data", "index", "shards=nowhere/*.tar"], ["nowhere/*.tar"]),
         (["data", "wash"], ["pack", "index"]),
         (["report", "name=nobody"], ["nobody", "sweep"]),

@@ -109,8 +109,9 @@ def _pack(words: Sequence[str]) -> None:
     from vlm.corpus.part import Part  # noqa: PLC0415
 
     own, theirs = _split(Pack, words)
+    chosen = [word.partition("=")[2] for word in own if word.startswith("format=")]
+    records = find_format((chosen or [Pack.format])[-1]).read(theirs)  # first: it knows what is misspelt
     options = parse_options(Pack, own)
-    records = find_format(options.format).read(theirs)
     packing = Packing(
         Path(options.images), Path(options.output), options.name, options.licence, options.on_error,
         options.samples_per_shard, Part.parse(options.part),
