@@ -6,7 +6,8 @@ from random import Random
 from vlm.corpus.shapes.language import KINDS, SHORT_ANSWER, caption, converse, written_places
 from vlm.corpus.shapes.scene import PLACES, Scene, draw_scene
 from vlm.data.sample import IMAGE_PLACEHOLDER, Turn
-from vlm.data.template import PlainTemplate, Span, TurnTemplate
+from vlm.data.template import PlainTemplate, TurnTemplate
+from vlm.data.tokens import Span
 
 CHAT = TurnTemplate(system="", human_start="USER: ", human_end=" ASSISTANT: ", answer_end="</s>")
 PLAIN = PlainTemplate(answer_end="\n")

@@ -24,8 +24,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from vlm.corpus.shapes.language import KINDS, written_places
 from vlm.corpus.shapes.scene import Scene, draw_scene
-from vlm.data.template import Span, TurnTemplate
-from vlm.data.tokens import IGNORE_ID, IMAGE_ID, tokenize
+from vlm.data.template import TurnTemplate
+from vlm.data.tokens import IGNORE_ID, IMAGE_ID, Span, tokenize
 
 POOLED_RATE = 0.5  # share of documents that show a place as one vector
 POOLED_NOISE = 0.3  # of the vector's own root mean square

@@ -3,16 +3,19 @@
 import io
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from tests.conftest import Compose
 from vlm.build import build_readers, plan_model
 from vlm.cli import main
 from vlm.corpus.write import Record, write_shards
-from vlm.data.gate import check, describe, look
+from vlm.data.gate import check, describe, look, spread
 from vlm.data.measure import Measures
 from vlm.data.template import TurnTemplate
 from vlm.data.tokens import IGNORE_ID, Tokens
@@ -99,3 +102,13 @@ def test_a_run_stops_before_its_first_step(
     assert "samples      2" in capsys.readouterr().out
     manifest = json.loads(next(tmp_path.glob("runs/*/manifest.json")).read_text())
     assert manifest["steps"] == 4
+
+
+@given(st.integers(1, 40), st.integers(0, 99), st.integers(1, 50))
+def test_numbers_are_spread_from_the_first_to_the_last(size: int, start: int, count: int) -> None:
+    numbers = spread(start, start + size, count).tolist()
+    assert len(set(numbers)) == len(numbers) == min(size, count)
+    assert numbers[0] == start
+    assert count == 1 or numbers[-1] == start + size - 1
+    steps = {after - before for before, after in pairwise(numbers)}
+    assert not steps or max(steps) - min(steps) <= 1

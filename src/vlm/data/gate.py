@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vlm.data.measure import Measures
 from vlm.data.sample import FaultySampleError
 
+NUM_SHARDS = 4
+"""Looked at, of each source: a shard is measured whole, and a remote one is fetched."""
 REMEDIES = {
     "record": "mend the records and pack them again",
     "picture": "pack the source again with 'vlm data pack', which checks every picture",
@@ -59,20 +62,29 @@ class SourceReport:
 
 
 def look(measures: Measures, num_samples: int) -> SourceReport:
-    """Look at samples spread evenly over as few shards as hold them."""
-    name, total = measures.reader.shards.name, len(measures.reader.shards)
-    numbers = np.unique(np.linspace(0, total - 1, min(num_samples, total)).astype(np.int64))
+    """Look at samples spread evenly over a few shards, which are spread evenly over the source."""
+    shards = measures.reader.shards
+    chosen = np.unique(np.linspace(0, len(shards.shard_sizes) - 1, NUM_SHARDS).astype(int))
+    share = -(-num_samples // len(chosen))
+    numbers = np.concatenate(
+        [spread(int(shards.starts[shard]), int(shards.starts[shard + 1]), share) for shard in chosen]
+    )
     rows = measures[numbers]
     found: dict[str, Any] = {
         kind: rows["fault"] == place for place, kind in enumerate(FaultySampleError.KINDS, start=1)
     }
     found |= {"cut": rows["lost"] > 0, "mismatch": rows["mismatched"] > 0}
     return SourceReport(
-        name, len(rows), float(rows["tokens"].mean()), float(rows["learned"].mean()),
+        shards.name, len(rows), float(rows["tokens"].mean()), float(rows["learned"].mean()),
         faults={kind: int(which.sum()) for kind, which in found.items()},
         first={kind: int(numbers[which][0]) for kind, which in found.items() if which.any()},
         limit=measures.reader.context_length,
     )  # fmt: skip
+
+
+def spread(start: int, stop: int, count: int) -> NDArray[np.int64]:
+    """Return at most `count` numbers from `start` to before `stop`, at even distances."""
+    return np.unique(np.linspace(start, stop - 1, min(count, stop - start)).astype(np.int64))
 
 
 def check(reports: Sequence[SourceReport], tolerance: float) -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
 from vlm.build import build_readers, plan_model
 from vlm.compose import compose_sentence
 from vlm.corpus.generate import ensure_sources
 from vlm.corpus.inspect import to_page, to_terminal, view
-from vlm.data.gate import describe, look
+from vlm.data.gate import describe, look, spread
 from vlm.data.measure import Measures
 
 
@@ -37,9 +36,7 @@ def inspect_sentence(words: Sequence[str], show: int, source: str | None, page: 
     table = list(describe(reports))
     views = []
     for reader in chosen.values():
-        last = len(reader.shards) - 1
-        numbers = np.unique(np.linspace(0, last, min(show, last + 1)).astype(int)).tolist()
-        views += [view(reader, number) for number in numbers]
+        views += [view(reader, int(number)) for number in spread(0, len(reader.shards), show)]
     console = Console(highlight=False, soft_wrap=True)
     console.print("\n".join(table))
     for seen in views:
