@@ -129,7 +129,9 @@ class StepDataset(Dataset[Step]):
 
     def measure(self, places: Sequence[int]) -> NDArray[Any]:
         """Return the measures of the samples at places."""
-        drawn = self.drawn(places)
+        return self._measure(self.drawn(places))
+
+    def _measure(self, drawn: Numbers) -> NDArray[Any]:
         found = np.empty(len(drawn), MEASURE)
         for source in np.unique(drawn[:, 0]):
             here = drawn[:, 0] == source
@@ -140,10 +142,7 @@ class StepDataset(Dataset[Step]):
         order = epoch_order(self.sizes, self.seed, epoch)
         if self.batching.mode != "grouped":
             return order
-        found = np.empty(len(order), MEASURE)
-        for source, measures in enumerate(self.measures):
-            here = order[:, 0] == source
-            found[here] = measures[order[here, 1]]
+        found = self._measure(order)
         size, row = self.batching.batch_size, self.batching.row_size
         seed = [self.seed, epoch]
         words = found["words"].astype(np.int64)
