@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vlm.data.image import why_broken
+from vlm.data.decode import why_broken
 from vlm.data.locate import Shard
 from vlm.data.sample import IMAGE_PLACEHOLDER, FaultySampleError, Sample
 from vlm.data.shards import ShardSource

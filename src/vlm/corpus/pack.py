@@ -15,7 +15,7 @@ from PIL import Image
 
 from vlm.corpus.part import WHOLE, Part
 from vlm.corpus.write import Record, write_shards
-from vlm.data.image import why_broken
+from vlm.data.decode import why_broken
 from vlm.data.index import MANIFEST, index_path
 from vlm.data.record import check_record, image_paths
 from vlm.data.sample import IMAGE_PLACEHOLDER

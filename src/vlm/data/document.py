@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from vlm.data.image import ImageTransform, Picture, why_broken
+from vlm.data.decode import why_broken
+from vlm.data.image import ImageTransform, Picture
 from vlm.data.sample import IMAGE_PLACEHOLDER, FaultySampleError, Sample
 from vlm.data.shards import ShardSource
 from vlm.data.template import Template

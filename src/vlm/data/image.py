@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from vlm.data.decode import decode
 from vlm.data.tiles import MERGES, Grid, choose_grid, cut_tiles, index_tiles
 from vlm.shapes import Tiles, VisualIndex
 
@@ -24,11 +25,6 @@ class Picture:
 
     tiles: Tiles
     index: VisualIndex
-
-
-def why_broken(error: Exception) -> str:
-    """Return what is wrong with a picture that cannot be decoded."""
-    return "it is no picture" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 @dataclass(frozen=True)
@@ -93,9 +89,10 @@ class ImageTransform:
         Raises:
             OSError: The bytes are no whole picture.
         """
-        image: Image.Image = Image.open(io.BytesIO(encoded))
-        if image.mode != "RGB":  # else a copy would be made
-            image = image.convert("RGB")
+        pixels = decode(encoded)
+        if self.mode != "anyres" and pixels.shape[:2] == (self.size, self.size):  # nothing to do in any mode
+            return Picture(torch.from_numpy(pixels)[None], torch.arange(self.tokens_per_tile))
+        image = Image.fromarray(pixels)
         if self.mode == "anyres":
             grid = choose_grid(*image.size, self.size, self.grids)
             squares = cut_tiles(image, grid, self.size)
