@@ -15,7 +15,7 @@ VERBS = {
     "report": "turn a sweep into a table and a picture",
     "parts": "list the encoders, projectors, LLMs and adapters that can be chosen",
     "forget": "delete a sweep's runs, so that they are trained again",
-    "data": "make and look after data: pack, formats, build-665k, index, check, inspect, shapes",
+    "data": "make and look after data: pack, formats, build-665k, index, check, filter, inspect, shapes",
 }
 FAILED = 2
 TRACEBACK = "VLM_TRACEBACK"

@@ -2,6 +2,10 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +92,55 @@ def test_limits_are_the_users(tmp_path: Path) -> None:
     assert (status, report["counts"]["small"]) == (0, 1)
 
 
-def test_shares_look_at_every_shard_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    check(tmp_path, *(sample(str(number), picture(number)) for number in range(8)))
-    capsys.readouterr()
-    for number, samples in ((1, 5), (2, 3)):
-        assert main(["data", "check", f"shards={tmp_path}/shards/*.tar", f"part={number}/2"]) == 0
-        assert f"{samples} samples" in capsys.readouterr().out
+def test_shares_join_in_the_report_of_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also what only two shares together show: a key and a picture that both have."""
+    records = [sample(str(number), picture(number)) for number in range(7)]
+    _, whole = check(tmp_path, *records, sample("0", picture(1)), more=("min_side=65",))
+    words = [
+        "data",
+        "check",
+        f"shards={tmp_path}/shards/*.tar",
+        f"report={tmp_path}/joined.json",
+        "min_side=65",
+    ]
+    assert main([*words, "part=2/2"]) == 0
+    assert not (tmp_path / "joined.json").exists()
+    assert "the last share writes" in capsys.readouterr().out
+    assert main([*words, "part=1/2"]) == 1
+    assert json.loads((tmp_path / "joined.json").read_text()) == whole
+    assert whole["counts"]["key"] == whole["counts"]["duplicate"] == 1
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_shares_need_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check(tmp_path, sample("a", picture(1)))
+    assert main(["data", "check", f"shards={tmp_path}/shards/*.tar", "part=1/2"]) == 2
+    assert "part= needs report=FILE, in which the shares are joined" in capsys.readouterr().err
+
+
+def test_a_killed_check_does_not_look_twice(tmp_path: Path) -> None:
+    """It is killed at its second shard; the first is gone when it goes on, and known."""
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    list(write_shards([sample(str(number), picture(number)) for number in range(6)], folder, "x", 3))
+    words = ["data", "check", f"shards={folder}/*.tar", f"report={tmp_path}/report.json", "workers=1"]
+    script = f"""
+        import os, signal
+        from vlm.corpus import part
+        append = part.Journal.append
+        def appending(journal, row):
+            append(journal, row)
+            os.kill(os.getpid(), signal.SIGKILL)
+        part.Journal.append = appending
+        from vlm.cli import main
+        main({words!r})
+    """
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)])
+    assert killed.returncode == -signal.SIGKILL
+    first = folder / "x-000000.tar"
+    first.write_bytes(bytes(first.stat().st_size))
+    assert main(words) == 0
+    assert json.loads((tmp_path / "report.json").read_text())["samples"] == 6
 
 
 def test_a_folder_without_pictures_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,22 +4,25 @@ import hashlib
 import io
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vlm.corpus.part import WHOLE, Journal, Part, Shares, interleave
 from vlm.data.decode import why_broken
 from vlm.data.locate import Shard
 from vlm.data.sample import IMAGE_PLACEHOLDER, FaultySampleError, Sample
 from vlm.data.shards import ShardSource
 from vlm.data.template import require_alternation
+from vlm.run.folder import write_json
 
 FAULTS = {
     "record": "its record cannot be read, or its turns do not alternate",
@@ -75,6 +78,12 @@ class Seen:
     digests: list[tuple[str, str]] = field(default_factory=list)
     hashes: list[tuple[int, str]] = field(default_factory=list)
 
+    @classmethod
+    def read(cls, row: dict[str, Any]) -> "Seen":
+        """Return what was kept as JSON, which knows no pairs."""
+        pairs = {key: [(a, b) for a, b in row[key]] for key in ("found", "digests", "hashes")}
+        return cls(**(row | pairs))
+
 
 @dataclass(frozen=True)
 class Report:
@@ -107,20 +116,72 @@ class Report:
         yield "sound" if self.is_sound else "not sound"
 
 
-def check(shards: Sequence[Shard], wanted: Wanted, against: Sequence[Path], workers: int) -> Report:
-    """Look at every sample.
+@dataclass(frozen=True)
+class Checking:
+    """How a set is checked.
+
+    Args:
+        wanted: What pictures shall be like.
+        against: A benchmark's pictures, which must not be among the set's.
+        report: File to write what was seen to; by it shares find each other, and a killed process goes on.
+        workers: Processes; 0 for as many as there are cores.
+        part: The share of the shards that is looked at here; the report is written when all are.
+
+    Raises:
+        ValueError: There are shares, and no report that they could be joined in.
+    """
+
+    wanted: Wanted
+    against: Sequence[Path] = ()
+    report: Path | None = None
+    workers: int = 0
+    part: Part = WHOLE
+
+    def __post_init__(self) -> None:
+        if self.report is None and not self.part.is_whole:
+            raise ValueError("part= needs report=FILE, in which the shares are joined")
+
+
+def check(shards: Sequence[Shard], checking: Checking) -> Report | None:
+    """Look at every sample; None while other shares are missing.
 
     Args:
         shards: On this machine.
-        wanted: What pictures shall be like.
-        against: A benchmark's pictures, which must not be among the set's.
-        workers: Processes; 0 for as many as there are cores.
+        checking: How.
     """
-    processes = workers or os.cpu_count() or 1
-    with ProcessPoolExecutor(processes) as pool:
-        known = list(pool.map(_hash_file, against, chunksize=16))
-        hashed = bool(against)
-        seen = list(pool.map(partial(_look, wanted=wanted, hashed=hashed), shards))
+    with ProcessPoolExecutor(checking.workers or os.cpu_count() or 1) as pool:
+        known = list(pool.map(_hash_file, checking.against, chunksize=16))
+        look = partial(_look, wanted=checking.wanted, hashed=bool(known))
+        if checking.report is None:
+            return _sum_up(list(pool.map(look, shards)), known, checking.wanted)
+        shares = Shares(checking.report, checking.part)
+        mine = [shard for place, shard in enumerate(shards) if checking.part.takes(place)]
+        journal = Journal(shares.draft / "shards.jsonl", [asdict(checking.wanted), known])
+        found = shares.found or _look_at_all(mine, look, pool, journal)
+    with shares.gather(found) as parts:
+        if parts is None:
+            return None
+        report = _sum_up([Seen.read(seen) for seen in interleave(parts)], known, checking.wanted)
+        write_json(checking.report, _describe(report))
+        return report
+
+
+def _look_at_all(
+    shards: Sequence[Shard], look: Callable[[Shard], Seen], pool: Executor, journal: Journal
+) -> list[Any]:
+    """Look at the shards that the journal does not have, and return what was seen of all."""
+    seen = dict(journal.rows)
+    digests = [f"{shard} {shard.index().sha256}" for shard in shards]
+    new = [(digest, shard) for digest, shard in zip(digests, shards, strict=True) if digest not in seen]
+    looked = pool.map(look, [shard for _, shard in new])
+    for (digest, _), found in zip(new, looked, strict=True):
+        seen[digest] = asdict(found)
+        journal.append([digest, seen[digest]])
+    journal.close()
+    return [seen[digest] for digest in digests]
+
+
+def _sum_up(seen: Sequence[Seen], known: Sequence[int], wanted: Wanted) -> Report:
     found = [pair for shard in seen for pair in shard.found]
     found += [("key", key) for key in _repeated(key for shard in seen for key in shard.keys)]
     found += [("duplicate", name) for name in _same_bytes(pair for shard in seen for pair in shard.digests)]
@@ -137,7 +198,7 @@ def check(shards: Sequence[Shard], wanted: Wanted, against: Sequence[Path], work
     )
 
 
-def describe(report: Report) -> dict[str, object]:
+def _describe(report: Report) -> dict[str, object]:
     """Return a report as it is written to a file."""
     return {**asdict(report), "sound": report.is_sound, "meanings": FAULTS | REMARKS}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vlm.corpus.formats import find_format
-from vlm.corpus.pack import Packing, pack
+from vlm.corpus.pack import Packing, is_packed, pack
 from vlm.data.index import MANIFEST
 
 
@@ -130,7 +130,7 @@ def build(annotations: Path, only: Iterable[str], packing: Packing) -> Iterator[
         if name not in RECIPES:
             raise ValueError(f"only={name} is no source of the mixture; choose some of {', '.join(RECIPES)}")
         recipe, output = RECIPES[name], packing.output / name
-        if not (output / MANIFEST).is_file():
+        if not is_packed(output):
             records = find_format(recipe.format).read(recipe.words(annotations))
             try:
                 pack(records, replace(packing, output=output, name=name, licence=recipe.licence))

@@ -1,19 +1,18 @@
 """Records and their pictures into shards, with a manifest and a report of what was wrong."""
 
+import hashlib
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from PIL import Image
 
-from vlm.corpus.part import WHOLE, Part
+from vlm.corpus.part import WHOLE, Part, Shares
 from vlm.corpus.write import Record, write_shards
 from vlm.data.decode import why_broken
 from vlm.data.index import MANIFEST, index_path
@@ -61,11 +60,6 @@ class Packing:
         """Of this share's shards."""
         return self.name if self.part.is_whole else f"{self.name}-{self.part}"
 
-    @property
-    def draft(self) -> Path:
-        """Where a share is written until it is whole; what a kill leaves there is gone on with."""
-        return self.output.parent / f".{self.output.name}-{self.part}"
-
 
 @dataclass
 class Packed:
@@ -73,11 +67,13 @@ class Packed:
 
     Args:
         seen: Records of all shares that were passed.
+        digest: Of these records.
         shards: Name, count and hash of each.
         skipped: Record, id and reason of each that was not packed.
     """
 
     seen: int = 0
+    digest: str = ""
     shards: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
 
@@ -93,72 +89,89 @@ def pack(records: Iterable[Any], packing: Packing) -> Packed:
     A set appears whole or not at all; packing that was killed goes on where it was.
 
     Args:
-        records: LLaVA's: `{id, image?, conversations}`; the same in the same order when it goes on.
+        records: LLaVA's: `{id, image?, conversations}`; the same in the same order for every share.
         packing: How.
+
+    Returns:
+        What became of this share's records.
 
     Raises:
         ValueError: A record or picture is wrong and `on_error` is `raise`; or none is right; or the folder
-            has something in it.
+            has something in it; or the records have changed since packing began.
     """
-    _check_output(packing)
-    packed = _known(packing)
-    try:
-        for shard in _write(records, packing, packed):
-            packed.shards.append(shard)
-            write_json(packing.draft / PROGRESS, asdict(packed))
-        if not packed.count:
-            raise ValueError(
-                "there is no record that can be packed; look into the files that the format reads"
-            )
-    except ValueError:
-        shutil.rmtree(packing.draft, ignore_errors=True)
-        raise
-    _publish(packing, packed)
+    output, shares = packing.output, Shares(packing.output, packing.part)
+    if output.exists() and any(output.iterdir()) and (is_packed(output) or not shares.is_begun):
+        raise ValueError(f"output={output} is not empty; choose another folder or delete it")
+    if shares.found:
+        packed = Packed(**shares.found)
+    else:
+        try:
+            packed = _write(records, packing, shares.draft)
+        except ValueError:
+            shares.discard()
+            raise
+    _move(packed, shares.draft, output)
+    with shares.gather(asdict(packed)) as parts:
+        if parts is not None:
+            _close(packing, [Packed(**part) for part in parts], shares.folder)
     return packed
 
 
-def _write(records: Iterable[Any], packing: Packing, packed: Packed) -> Iterator[dict[str, Any]]:
-    packing.draft.mkdir(parents=True, exist_ok=True)
-    valid = _valid_records(records, packing, packed)
-    return write_shards(valid, packing.draft, packing.prefix, packing.samples_per_shard, len(packed.shards))
+def is_packed(output: Path) -> bool:
+    """Whether a folder holds a whole set."""
+    return (output / MANIFEST).is_file()
 
 
-def _known(packing: Packing) -> Packed:
-    """Return what an earlier, killed process did."""
-    path = packing.draft / PROGRESS
-    return Packed(**json.loads(path.read_text())) if path.is_file() else Packed()
+def _write(records: Iterable[Any], packing: Packing, draft: Path) -> Packed:
+    """Write a share's shards to its draft, after those that an earlier, killed process left there."""
+    draft.mkdir(parents=True, exist_ok=True)
+    progress = draft / PROGRESS
+    packed = Packed(**json.loads(progress.read_text())) if progress.is_file() else Packed()
+    digest = hashlib.sha256()
+    stream = _passed(records, digest)
+    for _ in islice(stream, packed.seen):
+        pass
+    if packed.seen and digest.hexdigest() != packed.digest:
+        raise ValueError(
+            f"output={packing.output}: the records are not those that packing began with; what it had "
+            "written is deleted, so that the same command packs them anew"
+        )
+    valid = _valid_records(stream, packing, packed)
+    first = len(packed.shards)
+    for shard in write_shards(valid, draft, packing.prefix, packing.samples_per_shard, first):
+        packed.shards.append(shard)
+        packed.digest = digest.hexdigest()
+        write_json(progress, asdict(packed))
+    packed.digest = digest.hexdigest()
+    if not packed.count:
+        raise ValueError("there is no record that can be packed; look into the files that the format reads")
+    return packed
 
 
-def _check_output(packing: Packing) -> None:
-    output, part = packing.output, packing.part
-    present = {path.name for path in output.iterdir()} if output.exists() else set()
-    others = {name for name in present if re.fullmatch(r"part-\d+-of-\d+\.json", name)}
-    if present and (MANIFEST in present or f"part-{part}.json" in present or not others):
-        raise ValueError(f"output={output} is not empty; choose another folder or delete it")
+def _passed(records: Iterable[Any], digest: "hashlib._Hash") -> Iterator[tuple[int, Any]]:
+    """Number the records, and hash each as it passes."""
+    for number, content in enumerate(records):
+        digest.update(json.dumps(content).encode())
+        yield number, content
 
 
-def _publish(packing: Packing, packed: Packed) -> None:
-    """Move a share into the set, and close the set if it is the last one."""
-    output, part = packing.output, packing.part
-    (packing.draft / PROGRESS).unlink()
+def _move(packed: Packed, draft: Path, output: Path) -> None:
+    """Move a share's shards into the set; those of a move that was killed are there already."""
     output.mkdir(parents=True, exist_ok=True)
-    with FileLock(output.parent / f".{output.name}.lock"):
-        for shard in packed.shards:
-            draft = packing.draft / shard["name"]
-            index_path(draft).replace(index_path(output / shard["name"]))
-            draft.replace(output / shard["name"])
-        packing.draft.rmdir()
-        write_json(output / f"part-{part}.json", asdict(packed))
-        parts = [output / f"part-{Part(number, part.of)}.json" for number in range(1, part.of + 1)]
-        if all(path.is_file() for path in parts):
-            _close(packing, [Packed(**json.loads(path.read_text())) for path in parts])
-            for path in parts:
-                path.unlink()
-    (output.parent / f".{output.name}.lock").unlink(missing_ok=True)
+    for shard in packed.shards:
+        source, target = draft / shard["name"], output / shard["name"]
+        if source.is_file():
+            index_path(source).replace(index_path(target))
+            source.replace(target)
 
 
-def _close(packing: Packing, parts: list[Packed]) -> None:
+def _close(packing: Packing, parts: list[Packed], folder: Path) -> None:
     """Write what describes the whole set."""
+    if len({part.digest for part in parts}) > 1:
+        raise ValueError(
+            f"output={packing.output}: its shares were packed from different records; delete it and "
+            f"{folder}, and pack all shares again"
+        )
     skipped = sorted((row for part in parts for row in part.skipped), key=lambda row: int(row["record"]))
     if skipped:
         write_json(packing.output / REPORT, skipped)
@@ -172,8 +185,8 @@ def _close(packing: Packing, parts: list[Packed]) -> None:
     write_json(packing.output / MANIFEST, manifest)
 
 
-def _valid_records(records: Iterable[Any], packing: Packing, packed: Packed) -> Iterator[Record]:
-    for number, content in islice(enumerate(records), packed.seen, None):
+def _valid_records(records: Iterable[tuple[int, Any]], packing: Packing, packed: Packed) -> Iterator[Record]:
+    for number, content in records:
         packed.seen = number + 1
         if not packing.part.takes(number):
             continue

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +48,17 @@ def encode(text: str, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], Ch
     begins with a space; here it is put there.
     """
     backend = tokenizer.backend_tokenizer  # a third of the time of asking the tokenizer itself
-    first = backend.pre_tokenizer
-    added = int(isinstance(first, Metaspace) and first.prepend_scheme == "first" and text.startswith(" "))
+    added = int(text.startswith(" ") and _leaves_space_out(tokenizer))
     encoded = backend.encode(SPACE * added + text, add_special_tokens=False)
-    characters = np.array(encoded.offsets, np.int64).reshape(-1, 2)
+    offsets = encoded.offsets
+    characters = np.fromiter(chain.from_iterable(offsets), np.int64, 2 * len(offsets)).reshape(-1, 2)
     return encoded.ids, np.maximum(0, characters - added)
+
+
+@lru_cache(maxsize=8)
+def _leaves_space_out(tokenizer: PreTrainedTokenizerBase) -> bool:
+    first = tokenizer.backend_tokenizer.pre_tokenizer
+    return isinstance(first, Metaspace) and first.prepend_scheme == "first"
 
 
 def tokenize(spans: Sequence[Span], tokenizer: PreTrainedTokenizerBase) -> Tokens:

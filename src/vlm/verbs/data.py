@@ -1,10 +1,10 @@
 """vlm data: make and look after data.
 
-  vlm data pack|formats|build-665k|index|check|inspect|shapes key=value ...
+  vlm data pack|formats|build-665k|index|check|filter|inspect|shapes key=value ...
 
 pack    records and their picture folder become WebDataset shards with indexes and a manifest
           [format=llava] json=FILE images=DIR output=DIR [name=samples] [licence=unknown]
-          [on_error=raise|skip] [samples_per_shard=1000] [part=i/n: one of n shares, side by side]
+          [on_error=raise|skip] [samples_per_shard=1000] [part=i/n]
           other formats and what they read: vlm data formats
 build-665k  LLaVA-1.5's mixture from the official files, a folder a source; says where counts differ, and why
           annotations=DIR images=DIR output=DIR [only=vqav2,gqa] [on_error=skip] [samples_per_shard=1000]
@@ -13,15 +13,23 @@ index   write the index of somebody else's tars
 check   look at every record and picture of shards; exit status 1 if something must be mended
           shards=GLOB [report=FILE.json] [against=DIR: a benchmark's pictures, which must not be among them]
           [min_side=16] [max_aspect=10] [max_distance=4] [workers=0: all cores] [part=i/n]
+filter  keep captions so that frequent concepts do not drown rare ones, as LLaVA chose 595K pairs of CC3M
+          [format=llava] json=FILE output=FILE.json [min_count=3] [max_captions=100] [seed=0] [workers=0]
+          [phrases=PACKAGE.MODULE.FUNCTION, from a caption to its phrases] [part=i/n]
 inspect samples of a sentence's outermost stage, as the model reads them: tokens, what is learned, pictures
           [show=3] samples of each source in the terminal  [page=FILE.html]  [source=NAME]  and the sentence
 shapes  make the shapes world
           output=DIR [seed=2023] [scale=1.0]
+
+part=i/n does one of n shares of pack, check or filter; the last to finish joins them, and one that was killed
+goes on where it was. Hydra's launchers (joblib, submitit_slurm) spread all shares over cores or nodes:
+  vlm data pack ... part=all/8 -m hydra/launcher=joblib
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from vlm.corpus.generate import WORLD_SEED
 from vlm.options import MISSING, parse_options
@@ -75,6 +83,20 @@ class Check:
 
 
 @dataclass
+class Filter:
+    """`vlm data filter`."""
+
+    output: str = MISSING
+    format: str = "llava"
+    min_count: int = 3
+    max_captions: int = 100
+    seed: int = 0
+    phrases: str | None = None
+    workers: int = 0
+    part: str = "1/1"
+
+
+@dataclass
 class Inspect:
     """`vlm data inspect`."""
 
@@ -100,17 +122,18 @@ def run(words: Sequence[str]) -> int:
     """
     if not words or words[0] not in _TASKS:
         raise ValueError(f"say what: vlm data {'|'.join(_TASKS)}")
+    if {"-m", "--multirun"} & set(words):
+        from vlm.study.spread import spread  # noqa: PLC0415 (Hydra)
+
+        return spread(words[0], words[1:])
     return _TASKS[words[0]](words[1:]) or 0
 
 
 def _pack(words: Sequence[str]) -> None:
-    from vlm.corpus.formats import find_format  # noqa: PLC0415
-    from vlm.corpus.pack import REPORT, Packing, pack  # noqa: PLC0415 (webdataset and PIL take a second)
+    from vlm.corpus.pack import REPORT, Packing, is_packed, pack  # noqa: PLC0415 (webdataset and PIL: a second)
     from vlm.corpus.part import Part  # noqa: PLC0415
 
-    own, theirs = _split(Pack, words)
-    chosen = [word.partition("=")[2] for word in own if word.startswith("format=")]
-    records = find_format((chosen or [Pack.format])[-1]).read(theirs)  # first: it knows what is misspelt
+    records, own = _records(Pack, words)
     options = parse_options(Pack, own)
     packing = Packing(
         Path(options.images), Path(options.output), options.name, options.licence, options.on_error,
@@ -119,7 +142,17 @@ def _pack(words: Sequence[str]) -> None:
     packed = pack(records, packing)
     print(f"{options.output}: {packed.count} samples packed")
     if packed.skipped:
-        print(f"{packing.output / REPORT}: {len(packed.skipped)} records skipped, with their reasons")
+        where = f"{packing.output / REPORT}: " if is_packed(packing.output) else ""
+        print(f"{where}{len(packed.skipped)} records skipped, with their reasons")
+
+
+def _records(kind: type, words: Sequence[str]) -> tuple[Iterator[Any], list[str]]:
+    """Return what a format reads, and the words that are not the format's."""
+    from vlm.corpus.formats import find_format  # noqa: PLC0415
+
+    own, theirs = _split(kind, words)
+    chosen = [word.partition("=")[2] for word in own if word.startswith("format=")]
+    return find_format((chosen or ["llava"])[-1]).read(theirs), own  # first: it knows what is misspelt
 
 
 def _build_665k(words: Sequence[str]) -> None:
@@ -163,23 +196,50 @@ def _index(words: Sequence[str]) -> None:
 
 
 def _check(words: Sequence[str]) -> int:
-    from vlm.corpus.check import Wanted, check, describe, pictures_in  # noqa: PLC0415
+    from vlm.corpus.check import Checking, Wanted, check, pictures_in  # noqa: PLC0415
     from vlm.corpus.part import Part  # noqa: PLC0415
     from vlm.data.locate import find_shards  # noqa: PLC0415
-    from vlm.run.folder import write_json  # noqa: PLC0415
 
     options = parse_options(Check, words)
-    part = Part.parse(options.part)
-    found = find_shards("shards", options.shards)
-    shards = [shard for place, shard in enumerate(found) if part.takes(place)]
-    wanted = Wanted(options.min_side, options.max_aspect, options.max_distance)
-    against = pictures_in(Path(options.against)) if options.against else []
-    report = check(shards, wanted, against, options.workers)
+    checking = Checking(
+        Wanted(options.min_side, options.max_aspect, options.max_distance),
+        pictures_in(Path(options.against)) if options.against else [],
+        Path(options.report) if options.report else None,
+        options.workers,
+        Part.parse(options.part),
+    )
+    report = check(find_shards("shards", options.shards), checking)
+    if report is None:
+        print(f"part={options.part} is done; the last share writes {options.report}")
+        return 0
     print("\n".join(report.lines()))
     if options.report:
-        write_json(Path(options.report), describe(report))
         print(f"written: {options.report}")
     return 0 if report.is_sound else 1
+
+
+def _filter(words: Sequence[str]) -> None:
+    from vlm.corpus.balance import Balance  # noqa: PLC0415
+    from vlm.corpus.filter import Filtering, filter_records  # noqa: PLC0415
+    from vlm.corpus.part import Part  # noqa: PLC0415
+    from vlm.corpus.phrases import NOUN_PHRASES  # noqa: PLC0415
+
+    read, own = _records(Filter, words)
+    options = parse_options(Filter, own)
+    filtering = Filtering(
+        Path(options.output), Balance(options.min_count, options.max_captions, options.seed),
+        options.phrases or NOUN_PHRASES, options.workers, Part.parse(options.part),
+    )  # fmt: skip
+    records = list(read)
+    kept = filter_records(records, filtering)
+    if kept is None:
+        print(f"part={options.part} is done; the last share writes {options.output}")
+        return
+    print(
+        f"{options.output}: {len(kept.places)} of {len(records)} records kept, by {kept.num_phrases} phrases"
+    )
+    print(f"  {kept.num_rare} in fewer than {options.min_count} captions brought none")
+    print(f"  {kept.num_drawn} in more than {options.max_captions} brought {options.max_captions}, drawn")
 
 
 def _inspect(words: Sequence[str]) -> None:
@@ -209,6 +269,7 @@ _TASKS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "build-665k": _build_665k,
     "index": _index,
     "check": _check,
+    "filter": _filter,
     "inspect": _inspect,
     "shapes": _shapes,
 }
