@@ -3,10 +3,11 @@
     .venv/bin/python benchmarks/data_loading.py [pictures=DIR] [count=1000]
 
 Both read the same conversations about the same JPEGs of 336 pixels, and return what LLaVA-1.5 learns from:
-pixels padded to a square and normalised for CLIP at 336, ids, and labels of the answers. Ours reads packed
-shards and lays rows of 16,384 tokens; the peer reads the JPEGs as files, one sample at a time, through
-`CLIPImageProcessor` and the tokenizer, as trainers built on transformers do. One process
-for both, in turn.
+pixels for CLIP at 336, ids, and labels of the answers. Ours reads packed shards and lays rows of 16,384
+tokens; the peer reads the JPEGs as files, one sample at a time, through `CLIPImageProcessor` and the
+tokenizer, as trainers built on transformers do. The peer's pixels are normalised floats; ours stay bytes,
+which the encoder normalises in one batch on its device, so that this work is no worker's. One process for
+both, in turn.
 """
 
 import cProfile
