@@ -80,7 +80,7 @@ def check(cell: Cell, compose: Compose, folder: Path) -> None:
     learning = {name for name, weight in model.named_parameters() if weight.requires_grad}
     optimizer = torch.optim.Adam([weight for weight in model.parameters() if weight.requires_grad], lr=0.01)
     for _ in range(3):  # an adapter's second matrix is zero at first, and stops the first one's gradient
-        model.loss(batch)[0].backward()
+        model.loss(batch).backward()
         optimizer.step()
         optimizer.zero_grad()
     changed = {name for name, weight in model.named_parameters() if not torch.equal(weight, before[name])}

@@ -94,6 +94,15 @@ def test_one_override_reweights_or_removes_a_source() -> None:
     assert "count" not in config.mixture
 
 
+@pytest.mark.parametrize("stage", ["align", "instruct"])
+def test_one_override_adds_a_source(stage: str) -> None:
+    words = [f"stage={stage}", "+mixture.mine.shards=data/*.tar", "+mixture.mine.loss_weight=0.5"]
+    source = compose_sentence(words).config.mixture.mine
+    assert (source.shards, source.loss_weight, source.weight) == ("data/*.tar", 0.5, 1)
+    with pytest.raises(ValueError, match=r"mixture.mine.shards is not set; say mixture.mine.shards=VALUE"):
+        compose_sentence(["+mixture.mine.weight=2"])
+
+
 def test_an_experiment_beats_the_default_and_a_word_beats_the_experiment() -> None:
     assert compose_sentence(["experiment=demo"]).config.name == "demo"
     assert compose_sentence(["experiment=demo", "name=mine"]).config.name == "mine"

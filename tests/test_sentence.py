@@ -35,6 +35,7 @@ DIFFERENT = [
     "llm.template.human_start=HUMAN",
     "twin=true",
     "mixture.ocr.weight=0.3",
+    "mixture.ocr.loss_weight=0.3",
     "~mixture.ocr",
     "trainer.precision=bf16-mixed",
     "trainer.max_steps=5",

@@ -140,6 +140,7 @@ def build_readers(config: DictConfig, model: VisionLanguageModel) -> dict[str, D
             model.llm.tokenizer,
             build_image_transform(config, model, source.image),
             model.llm.context_length,
+            source.loss_weight,
         )
         for name, source in sources(config).items()
     }

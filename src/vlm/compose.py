@@ -1,5 +1,6 @@
 """Words to a sentence: the config that they compose to, held to the schema and its limits."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import ge, gt, le
@@ -10,10 +11,11 @@ from hydra.core.config_store import ConfigStore
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from vlm.config import Run
+from vlm.config import Run, Source
 from vlm.paths import config_dir
 
 ConfigStore.instance().store(name="schema", node=Run)
+ConfigStore.instance().store(group="source", name="new", node=Source)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
         ValueError: A value is missing, or outside its limits.
     """
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        config = compose("config", list(overrides), return_hydra_config=True)
+        config = compose("config", spell_out(overrides), return_hydra_config=True)
     hydra = config.hydra
     choices = {group: str(choice) for group, choice in hydra.runtime.choices.items() if "hydra" not in group}
     states_axes = hydra.mode is RunMode.MULTIRUN
@@ -55,6 +57,20 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
         raise ValueError(f"{missing[0]} is not set; say {missing[0]}=VALUE, as {example} shows")
     check_limits(config)
     return Sentence(config, choices, states_axes)
+
+
+def spell_out(overrides: Sequence[str]) -> list[str]:
+    """Return the words, with `+mixture.NAME.KEY=VALUE` in the two that Hydra wants for it.
+
+    A source is a typed node, and Hydra adds only untyped ones by a key; a choice of a group it adds as it is.
+    """
+    words: list[str] = []
+    for word in overrides:
+        added = re.match(r"\+(mixture\.\w+)\.", word)
+        if added and (choice := f"+source@{added[1]}=new") not in words:
+            words.append(choice)
+        words.append(word[1:] if added else word)
+    return words
 
 
 def check_limits(node: DictConfig) -> None:

@@ -108,6 +108,8 @@ class Source:
     """Samples that one epoch of the mixture reads, whatever the source's size; null follows from `weight`."""
     count: int | None = limited(None, least=1)
     """Samples that its shards must hold, so that a mixture is what it is called; null takes any."""
+    loss_weight: float = limited(1.0, above=0)
+    """What each of its supervised tokens counts for in the loss of a step, beside one of weight 1."""
     template: Any = None
     """A choice of the group `template` for this source; null is the stage's."""
     image: Image | None = None

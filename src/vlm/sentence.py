@@ -141,7 +141,7 @@ def _rows_identity(config: DictConfig) -> dict[str, int]:
 def _source_identity(config: DictConfig, name: str) -> dict[str, Any]:
     source = _plain(config.mixture[name])
     image = source["image"] and _image_identity(source["image"])
-    read = {key: source[key] for key in ("weight", "samples", "template")}
+    read = {key: source[key] for key in ("weight", "samples", "loss_weight", "template")}
     return {**read, "image": image, "content": content_hash(source_shards(config, name))}
 
 

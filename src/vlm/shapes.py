@@ -23,6 +23,8 @@ TokenIds = Int[Tensor, " token"]
 Sequence = Float[Tensor, "token text_dim"]
 Boundaries = Int[Tensor, " document_edge"]
 """Where documents begin and end: document i holds tokens boundaries[i] to boundaries[i + 1]."""
+DocumentWeights = Float[Tensor, " document"]
+TokenWeights = Float[Tensor, " token"]
 Scalar = Float[Tensor, ""]
 PaddedSequence = Float[Tensor, "batch token text_dim"]
 PaddedMask = Int[Tensor, "batch token"]

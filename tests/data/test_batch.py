@@ -30,6 +30,7 @@ def test_documents_lie_end_to_end_and_pictures_have_room() -> None:
     assert batch.boundaries.dtype == torch.int32
     assert batch.labels.tolist() == [IGNORE_ID] * 4 + [5, 6, IGNORE_ID, 7, 8]
     assert batch.keys == ["a", "b"]
+    assert batch.loss_weights.tolist() == [1, 1]
 
 
 def test_a_batch_without_pictures_still_has_pixels_of_the_right_shape() -> None:

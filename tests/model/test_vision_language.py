@@ -11,7 +11,7 @@ from vlm.build import build_dataset, build_model
 from vlm.data.batch import PackedBatch
 from vlm.data.steps import StepDataset
 from vlm.data.tokens import IGNORE_ID, IMAGE_ID
-from vlm.model.loss import language_loss, next_token_targets
+from vlm.model.loss import language_loss
 from vlm.model.splice import splice
 from vlm.model.vision_language import VisionLanguageModel
 
@@ -41,19 +41,38 @@ def test_splice_counts() -> None:
 
 def test_targets_never_cross_a_documents_end() -> None:
     labels = torch.tensor([IGNORE_ID, 3, 4, 5, 6])
-    targets = next_token_targets(labels, torch.tensor([0, 3, 5], dtype=torch.int32))
+    ids = torch.zeros(5, dtype=torch.long)
+    edges, no_tiles = torch.tensor([0, 3, 5], dtype=torch.int32), torch.empty(0, 4, 4, 3, dtype=torch.uint8)
+    batch = PackedBatch(ids, labels, ids, edges, no_tiles, ids[:0], ["a", "b"], torch.tensor([1.0, 3.0]))
+    targets = batch.targets
+    assert batch.num_supervised == 3
+    assert batch.supervised_weight == 1 + 1 + 3
     assert targets.tolist() == [3, 4, IGNORE_ID, 6, IGNORE_ID]
     assert labels.tolist() == [IGNORE_ID, 3, 4, 5, 6]
 
 
 def test_the_loss_is_the_mean_over_supervised_tokens() -> None:
     hidden, head = torch.randn(5, 4), torch.randn(9, 4)
-    labels = torch.tensor([IGNORE_ID, 3, 4, IGNORE_ID, 6])
-    loss, count = language_loss(hidden, head, labels, torch.tensor([0, 5], dtype=torch.int32))
+    targets = torch.tensor([3, 4, IGNORE_ID, 6, IGNORE_ID])
+    expected = cross_entropy((hidden @ head.T)[[0, 1, 3]], targets[[0, 1, 3]])
+    for weight in (1.0, 0.25):  # the same for all: it makes no difference
+        assert torch.allclose(language_loss(hidden, head, targets, torch.full((5,), weight)), expected)
+
+
+@pytest.mark.parametrize("logit_cap", [None, 5.0])
+def test_a_token_counts_for_its_weight(logit_cap: float | None) -> None:
+    """Weights of 3 and 1 are the mean over the first kind three times and the other once."""
+    hidden, head = torch.randn(5, 4, requires_grad=True), torch.randn(9, 4)
+    targets = torch.tensor([3, 4, IGNORE_ID, 6, 7])
+    loss = language_loss(hidden, head, targets, torch.tensor([3.0, 3.0, 1.0, 1.0, 1.0]), logit_cap)
+    [gradient] = torch.autograd.grad(loss, hidden)
+    times = [0, 0, 0, 1, 1, 1, 3, 4]
     logits = hidden @ head.T
-    expected = cross_entropy(logits[[0, 1, 3]], torch.tensor([3, 4, 6]))
+    if logit_cap:
+        logits = logit_cap * (logits / logit_cap).tanh()
+    expected = cross_entropy(logits[times], targets[times])
     assert torch.allclose(loss, expected)
-    assert count == 3
+    assert torch.allclose(gradient, torch.autograd.grad(expected, hidden)[0], atol=1e-6)
 
 
 FAMILIES = ["vicuna7b", "mistral7b", "qwen25_05b"]
@@ -74,19 +93,19 @@ def twin(compose: Compose, llm: str) -> tuple[VisionLanguageModel, StepDataset]:
 def test_packed_loss_and_every_gradient_equal_unpacked(llm: str, compose: Compose) -> None:
     """Fp32: the sum over documents, weighted by their supervised tokens, in another order."""
     model, dataset = twin(compose, llm)
+    dataset.readers[0].loss_weight = 0.25  # of one of the sources
     [row] = dataset[0].rows
-    loss, count = model.loss(row)
+    loss = model.loss(row)
     loss.backward()
     learned = {name: weight for name, weight in model.named_parameters() if weight.grad is not None}
     packed = {name: weight.grad.clone() for name, weight in learned.items()}
     model.zero_grad()
-    assert count == row.num_supervised
     dataset.batching = replace(dataset.batching, mode="padded", row_size=1)
     total = 0.0
     for alone in dataset[0].rows:
-        part, supervised = model.loss(alone)
-        (part * supervised / count).backward()
-        total += part.item() * supervised / count
+        part = model.loss(alone) * (alone.supervised_weight / row.supervised_weight)
+        part.backward()
+        total += part.item()
     assert total == pytest.approx(loss.item(), rel=1e-5)
     for name, weight in learned.items():
         assert (weight.grad - packed[name]).norm() <= 1e-5 * packed[name].norm() + 1e-9, name
@@ -131,6 +150,6 @@ def test_text_alone_needs_no_picture(model_and_batch: tuple[VisionLanguageModel,
         batch.tiles[:0],
         batch.visual_index[:0],
         ["text"],
+        torch.ones(1),
     )
-    loss, _ = model.loss(text)
-    assert loss.isfinite()
+    assert model.loss(text).isfinite()

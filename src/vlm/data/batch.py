@@ -10,7 +10,7 @@ from vlm.data.document import Document
 from vlm.data.image import Picture
 from vlm.data.tiles import ROW_END
 from vlm.data.tokens import IGNORE_ID
-from vlm.shapes import Boundaries, Tiles, TokenIds, VisualIndex
+from vlm.shapes import Boundaries, DocumentWeights, Tiles, TokenIds, TokenWeights, VisualIndex
 
 
 @dataclass
@@ -25,6 +25,7 @@ class PackedBatch:
         tiles: The pictures', in the order of their placeholders.
         visual_index: Which visual tokens of the tiles take those places, in order.
         keys: `source/key` of each document.
+        loss_weights: Of each document's supervised tokens.
     """
 
     ids: TokenIds
@@ -34,12 +35,29 @@ class PackedBatch:
     tiles: Tiles
     visual_index: VisualIndex
     keys: list[str]
+    loss_weights: DocumentWeights
 
     @property
     def num_supervised(self) -> int:
         """Tokens that are learned; nothing predicts a document's first."""
-        learned = self.labels != IGNORE_ID
-        return int(learned.sum() - learned[self.boundaries[:-1].long()].sum())
+        return int((self.targets != IGNORE_ID).sum())
+
+    @property
+    def supervised_weight(self) -> float:
+        """What these tokens count for together."""
+        return float(self.token_weights[self.targets != IGNORE_ID].sum())
+
+    @property
+    def targets(self) -> TokenIds:
+        """Labels shifted left within each document; a document's last token has nothing to predict."""
+        targets = self.labels.roll(-1)
+        targets[self.boundaries[1:].long() - 1] = IGNORE_ID
+        return targets
+
+    @property
+    def token_weights(self) -> TokenWeights:
+        """The weight of its document, for each token."""
+        return self.loss_weights.repeat_interleave(self.boundaries.diff().long())
 
 
 def pack(
@@ -72,6 +90,7 @@ def pack(
         tiles=tiles,
         visual_index=visual_index,
         keys=[document.key for document in documents],
+        loss_weights=torch.tensor([document.loss_weight for document in documents]),
     )
 
 

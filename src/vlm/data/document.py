@@ -26,12 +26,14 @@ class Document:
         ids: With `IMAGE_ID` once for each visual token.
         labels: The id at supervised places, `IGNORE_ID` elsewhere.
         pictures: In the order of their places.
+        loss_weight: Of each of its supervised tokens.
     """
 
     key: str
     ids: Ids
     labels: Ids
     pictures: Sequence[Picture]
+    loss_weight: float = 1.0
 
 
 class DocumentReader:
@@ -43,6 +45,7 @@ class DocumentReader:
         tokenizer: Of the LLM.
         image_transform: How pictures become tiles.
         context_length: Tokens that a document is cut to, at its right end, as LLaVA does.
+        loss_weight: Of each supervised token.
     """
 
     def __init__(
@@ -52,9 +55,11 @@ class DocumentReader:
         tokenizer: PreTrainedTokenizerBase,
         image_transform: ImageTransform,
         context_length: int,
+        loss_weight: float = 1.0,
     ) -> None:
         self.shards, self.template, self.tokenizer = shards, template, tokenizer
         self.image_transform, self.context_length = image_transform, context_length
+        self.loss_weight = loss_weight
 
     def __getitem__(self, number: int) -> Document:
         """Return a document.
@@ -66,7 +71,7 @@ class DocumentReader:
         tokens = self.tokens(sample)
         pictures = self._pictures(sample)
         ids, labels = self.cut(sample, *expand_images(tokens, [len(picture.index) for picture in pictures]))
-        return Document(self.name(sample), ids, labels, pictures)
+        return Document(self.name(sample), ids, labels, pictures, self.loss_weight)
 
     @staticmethod
     def name(sample: Sample) -> str:

@@ -1,4 +1,4 @@
-"""The loss law: the sum over supervised tokens divided by their number."""
+"""The loss law: the sum over supervised tokens, each by its weight, divided by the sum of their weights."""
 
 import torch
 from jaxtyping import Float
@@ -6,40 +6,43 @@ from torch import Tensor
 from torch.nn import functional
 
 from vlm.data.tokens import IGNORE_ID
-from vlm.shapes import Boundaries, Scalar, Sequence, TokenIds
+from vlm.shapes import Scalar, Sequence, TokenIds, TokenWeights
 
-
-def next_token_targets(labels: TokenIds, boundaries: Boundaries) -> TokenIds:
-    """Shift labels left within each document; a document's last token has nothing to predict."""
-    targets = labels.roll(-1)
-    targets[boundaries[1:].long() - 1] = IGNORE_ID
-    return targets
+Head = Float[Tensor, "vocabulary text_dim"]
 
 
 def language_loss(
-    hidden: Sequence,
-    head: Float[Tensor, "vocabulary text_dim"],
-    labels: TokenIds,
-    boundaries: Boundaries,
-    logit_cap: float | None = None,
-) -> tuple[Scalar, int]:
-    """Return the mean cross-entropy (nats per token) and the number of supervised tokens.
+    hidden: Sequence, head: Head, targets: TokenIds, weights: TokenWeights, logit_cap: float | None = None
+) -> Scalar:
+    """Return the weighted mean cross-entropy, in nats per token.
 
-    The head is applied to supervised positions only: no logits of the whole row exist.
+    The head is applied to supervised positions only, and in one piece where all weigh the same: no logits of
+    the whole row exist.
 
     Args:
         hidden: Last hidden states.
         head: Output embedding.
-        labels: Not shifted.
-        boundaries: Of the documents.
+        targets: The token that each position predicts, or `IGNORE_ID`.
+        weights: Of each position, above 0.
         logit_cap: The value `c` of logits that are softly capped as `c tanh(logits / c)`.
     """
-    targets = next_token_targets(labels, boundaries)
     supervised = targets != IGNORE_ID
-    hidden, targets = hidden[supervised], targets[supervised]
+    hidden, targets, weights = hidden[supervised], targets[supervised], weights[supervised]
+    different = torch.unique(weights)
+    if len(different) < 2:
+        return _cross_entropy(hidden, head, targets, logit_cap)
+    shares = [(weights == weight, weight) for weight in different]
+    parts = [
+        _cross_entropy(hidden[chosen], head, targets[chosen], logit_cap) * (weight * chosen.sum())
+        for chosen, weight in shares
+    ]
+    return torch.stack(parts).sum() / weights.sum()
+
+
+def _cross_entropy(hidden: Sequence, head: Head, targets: TokenIds, logit_cap: float | None) -> Scalar:
     if logit_cap is None and hasattr(functional, "linear_cross_entropy"):
-        return functional.linear_cross_entropy(hidden, head, targets), len(targets)
+        return functional.linear_cross_entropy(hidden, head, targets)
     logits = functional.linear(hidden, head)  # torch before 2.13, or capped
     if logit_cap is not None:
         logits = logit_cap * torch.tanh(logits / logit_cap)
-    return functional.cross_entropy(logits, targets), len(targets)
+    return functional.cross_entropy(logits, targets)

@@ -70,6 +70,7 @@ class VisionLanguageModel(lightning.LightningModule):
             self.embed(batch.ids, batch.tiles, batch.visual_index), batch.position_ids, batch.boundaries
         )
 
-    def loss(self, batch: PackedBatch) -> tuple[Scalar, int]:
-        """Return the mean loss (nats per supervised token) and the number of supervised tokens."""
-        return language_loss(self(batch), self.llm.head, batch.labels, batch.boundaries, self.llm.logit_cap)
+    def loss(self, batch: PackedBatch) -> Scalar:
+        """Return the mean loss over the supervised tokens, by their weights (nats per token)."""
+        hidden, head, cap = self(batch), self.llm.head, self.llm.logit_cap
+        return language_loss(hidden, head, batch.targets, batch.token_weights, cap)

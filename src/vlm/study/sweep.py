@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from vlm.compose import Sentence, compose_sentence
+from vlm.compose import Sentence, compose_sentence, spell_out
 from vlm.paths import config_dir
 from vlm.run.folder import write_json
 from vlm.study.outcome import OUTCOME, Outcome
@@ -32,7 +32,8 @@ def sweep(overrides: Sequence[str]) -> int:
 
     A sweep that is run again reuses what is finished and goes on with the rest.
     """
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    overrides = spell_out(overrides)
+    parsed = OverridesParser.create().parse_overrides(overrides)
     fixed = [
         word for word, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()
     ]

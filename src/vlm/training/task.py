@@ -67,7 +67,7 @@ class Task(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def training_step(self, step: Step, step_index: int) -> dict[str, Tensor]:
-        """Learn from a step's rows, one after another; return the mean loss over its supervised tokens.
+        """Learn from a step's rows, one after another; return the mean loss of its supervised tokens.
 
         Raises:
             ValueError: The loss is not a number.
@@ -78,11 +78,10 @@ class Task(lightning.LightningModule):
         if step.num_skipped:
             self.num_skipped += step.num_skipped
             self.log("train/skipped", float(self.num_skipped))
-        total = sum(row.num_supervised for row in step.rows)
+        weights = [row.supervised_weight for row in step.rows]
         loss = torch.zeros((), device=self.device)
-        for row in step.rows:
-            mean, count = self.model.loss(row)
-            share = mean * (count / total)
+        for row, weight in zip(step.rows, weights, strict=True):
+            share = self.model.loss(row) * (weight / sum(weights))
             self.manual_backward(share)
             loss += share.detach()
         if not loss.isfinite():
