@@ -58,7 +58,19 @@ def test_shares_of_different_records_are_not_joined(folder: Path, capsys: pytest
     records = json.loads((folder / "records.json").read_text())
     (folder / "records.json").write_text(json.dumps(records[::-1]))
     assert main(words(folder, "kept.json", "part=2/2")) != 0
-    assert "its shares were filtered from different records; delete" in capsys.readouterr().err
+    assert "its shares were filtered from different records or by" in capsys.readouterr().err
+
+
+def test_a_choice_of_nothing_keeps_what_was_found_for_another_try(folder: Path) -> None:
+    assert main(words(folder, "kept.json", "min_count=100")) == 2
+    assert (
+        main(words(folder, "kept.json", "phrases=shlex.split")) == 0
+    )  # not the phrases that were found before
+    by_words = (folder / "kept.json").read_text()
+    assert main(words(folder, "again.json", "min_count=100")) == 2
+    assert main(words(folder, "again.json")) == 0
+    assert main(words(folder, "whole.json")) == 0
+    assert (folder / "again.json").read_text() == (folder / "whole.json").read_text() != by_words
 
 
 def test_a_killed_process_does_not_look_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,14 @@ def test_a_share_that_is_done_is_not_packed_again(folder: Path, capsys: pytest.C
     assert "is not empty; choose another folder" in capsys.readouterr().err
 
 
+def test_shares_may_be_more_than_records(folder: Path) -> None:
+    records = json.loads((folder / "records.json").read_text())[:2]
+    (folder / "records.json").write_text(json.dumps(records))
+    for number in (1, 2, 3):
+        assert main(words(folder, "out", f"part={number}/3")) == 0
+    assert len(answers(folder / "out")) == 2
+
+
 def test_another_number_of_shares_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words(folder, "out", "part=1/2")) == 0
     assert main(words(folder, "out", "part=2/3")) != 0

@@ -4,6 +4,9 @@ import errno
 import http.server
 import os
 import shutil
+import subprocess
+import sys
+import textwrap
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from moto.server import ThreadedMotoServer
 from torch.utils.data import DataLoader
 
 from tests.conftest import Compose
+from tests.data.hub import serve
 from vlm.build import build_dataset, build_model
 from vlm.data import remote
 from vlm.data.index import index_path
@@ -189,6 +193,31 @@ def test_s3_is_read_with_globs_and_ranges(bucket: str, data_folder: Path, tmp_pa
     assert source[3] == ShardSource("x", find_shards("x", f"{data_folder}/shapes/train/ocr-*.tar"))[3]
     with pytest.raises(ValueError, match=r"x=s3://shapes/train/none-\*.tar matches no .tar file"):
         find_shards("x", f"{bucket}/none-*.tar", cache)
+
+
+def test_the_hub_is_read_with_globs(data_folder: Path, tmp_path: Path) -> None:
+    """In a process of its own: the hub's client reads its address when it is imported."""
+    script = f"""
+        from pathlib import Path
+        from vlm.data.locate import content_hash, find_shards
+        from vlm.data.remote import ShardCache
+        from vlm.data.shards import ShardSource
+        cache = ShardCache(Path({str(tmp_path)!r}), 2**27)
+        found = find_shards("x", "hf://datasets/team/shapes/train/*.tar", cache)
+        sample = ShardSource("x", found)[3]
+        print(len(found), content_hash(found), sample.key, len(sample.images[0]))
+    """
+    local = find_shards("x", f"{data_folder}/shapes/train/*.tar")
+    sample = ShardSource("x", local)[3]
+    with serve(data_folder / "shapes") as address:
+        environment = {**os.environ, "HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)],
+            env=environment, capture_output=True, text=True, timeout=100,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = f"{len(local)} {content_hash(local)} {sample.key} {len(sample.images[0])}"
+    assert done.stdout.splitlines()[-1] == expected
 
 
 def test_patterns_keep_their_order_and_braces_must_close(data_folder: Path) -> None:

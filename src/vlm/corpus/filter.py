@@ -55,14 +55,18 @@ def filter_records(records: Sequence[Any], filtering: Filtering) -> Balanced | N
     find_extractor(filtering.phrases)  # before any work
     shares = Shares(output, filtering.part)
     captions = [_caption(number, content) for number, content in enumerate(records)]
-    with shares.gather(shares.found or _find_phrases(captions, filtering, shares.draft)) as parts:
+    mine = shares.found
+    if mine is None or mine["by"] != filtering.phrases:
+        mine = {"by": filtering.phrases, "found": _find_phrases(captions, filtering, shares.draft)}
+    with shares.gather(mine) as parts:
         if parts is None:
             return None
-        found: list[tuple[str, list[str]]] = interleave(parts)
-        if [digest for digest, _ in found] != [_digest(caption) for caption in captions]:
+        found: list[tuple[str, list[str]]] = interleave([part["found"] for part in parts])
+        digests = [_digest(caption) for caption in captions]
+        if [digest for digest, _ in found] != digests or {part["by"] for part in parts} != {mine["by"]}:
             raise ValueError(
-                f"output={output}: its shares were filtered from different records; delete {shares.folder}, "
-                "and filter all shares again"
+                f"output={output}: its shares were filtered from different records or by different phrases; "
+                f"delete {shares.folder}, and filter all shares again"
             )
         balanced = choose([phrases for _, phrases in found], filtering.balance)
         if not balanced.places:

@@ -143,9 +143,14 @@ def _write(records: Iterable[Any], packing: Packing, draft: Path) -> Packed:
         packed.digest = digest.hexdigest()
         write_json(progress, asdict(packed))
     packed.digest = digest.hexdigest()
-    if not packed.count:
-        raise ValueError("there is no record that can be packed; look into the files that the format reads")
+    if packing.part.is_whole:
+        _require_samples([packed])
     return packed
+
+
+def _require_samples(parts: Iterable[Packed]) -> None:
+    if not any(part.count for part in parts):
+        raise ValueError("there is no record that can be packed; look into the files that the format reads")
 
 
 def _passed(records: Iterable[Any], digest: "hashlib._Hash") -> Iterator[tuple[int, Any]]:
@@ -172,6 +177,7 @@ def _close(packing: Packing, parts: list[Packed], folder: Path) -> None:
             f"output={packing.output}: its shares were packed from different records; delete it and "
             f"{folder}, and pack all shares again"
         )
+    _require_samples(parts)
     skipped = sorted((row for part in parts for row in part.skipped), key=lambda row: int(row["record"]))
     if skipped:
         write_json(packing.output / REPORT, skipped)
