@@ -50,7 +50,7 @@ def coco128(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("convert", "samples", "answer"), [(easy_vqa, 1000, "triangle"), (coco128, 126, "giraffe")]
+    ("convert", "samples", "answer"), [(easy_vqa, 1000, "triangle"), (coco128, 126, "car, cat")]
 )
 def test_a_set_goes_from_its_files_to_what_the_model_reads(
     convert: Callable[[Path], Iterator[dict[str, Any]]],
