@@ -43,7 +43,7 @@ def spread(task: str, words: Sequence[str]) -> int:
     quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", f"hydra.sweep.dir={folder}"]
     sys.argv = ["vlm", *quiet, *theirs, "--multirun"]
     hydra.main(version_base="1.3", config_path=None, config_name=CONFIG)(do_share)()
-    worst = max(int(path.read_text()) for path in folder.glob("*/status"))
+    worst = max((int(path.read_text()) for path in folder.glob("*/status")), default=1)
     if worst:
         print(f"logs of the shares: {folder}", file=sys.stderr)
     else:
@@ -56,7 +56,7 @@ def do_share(config: DictConfig) -> None:
     words = OmegaConf.to_container(config.words, resolve=False)
     command = [sys.executable, "-m", "vlm", "data", *cast(list[str], words), f"part={config.part}"]
     status = subprocess.run(command).returncode
-    (Path(HydraConfig.get().runtime.output_dir) / "status").write_text(str(status))
+    (Path(HydraConfig.get().runtime.output_dir) / "status").write_text(str(abs(status)))  # a kill is negative
 
 
 def _listed(word: str) -> str:
