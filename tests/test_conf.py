@@ -103,6 +103,11 @@ def test_one_override_adds_a_source(stage: str) -> None:
         compose_sentence(["+mixture.mine.weight=2"])
 
 
+def test_a_source_that_is_there_is_not_added_again() -> None:
+    with pytest.raises(ValueError, match=r"mixture.ocr is there already; change it without the \+"):
+        compose_sentence(["+mixture.ocr.weight=2"])
+
+
 def test_an_experiment_beats_the_default_and_a_word_beats_the_experiment() -> None:
     assert compose_sentence(["experiment=demo"]).config.name == "demo"
     assert compose_sentence(["experiment=demo", "name=mine"]).config.name == "mine"

@@ -42,7 +42,9 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
         ValueError: A value is missing, or outside its limits.
     """
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        config = compose("config", spell_out(overrides), return_hydra_config=True)
+        words = spell_out(overrides)
+        _require_new_sources(words)
+        config = compose("config", words, return_hydra_config=True)
     hydra = config.hydra
     choices = {group: str(choice) for group, choice in hydra.runtime.choices.items() if "hydra" not in group}
     states_axes = hydra.mode is RunMode.MULTIRUN
@@ -71,6 +73,24 @@ def spell_out(overrides: Sequence[str]) -> list[str]:
             words.append(choice)
         words.append(word[1:] if added else word)
     return words
+
+
+def _require_new_sources(words: Sequence[str]) -> None:
+    """Refuse to add a source that is there: its settings would fall back to what a new one has.
+
+    Raises:
+        ValueError: One is there.
+    """
+    added = [found[1] for word in words if (found := re.fullmatch(r"\+source@mixture\.(\w+)=new", word))]
+    if not added:
+        return
+    pattern = re.compile(rf"\+source@mixture\.|mixture\.({'|'.join(added)})\.")
+    present = compose("config", [word for word in words if not pattern.match(word)]).mixture
+    for name in added:
+        if name in present:
+            raise ValueError(
+                f"mixture.{name} is there already; change it without the +: mixture.{name}.KEY=VALUE"
+            )
 
 
 def check_limits(node: DictConfig) -> None:

@@ -63,9 +63,8 @@ def test_shares_of_different_records_are_not_joined(folder: Path, capsys: pytest
 
 def test_a_choice_of_nothing_keeps_what_was_found_for_another_try(folder: Path) -> None:
     assert main(words(folder, "kept.json", "min_count=100")) == 2
-    assert (
-        main(words(folder, "kept.json", "phrases=shlex.split")) == 0
-    )  # not the phrases that were found before
+    # By other phrases than those that were found before.
+    assert main(words(folder, "kept.json", "phrases=shlex.split")) == 0
     by_words = (folder / "kept.json").read_text()
     assert main(words(folder, "again.json", "min_count=100")) == 2
     assert main(words(folder, "again.json")) == 0

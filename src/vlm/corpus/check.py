@@ -156,8 +156,10 @@ def check(shards: Sequence[Shard], checking: Checking) -> Report | None:
             return _sum_up(list(pool.map(look, shards)), known, checking.wanted)
         shares = Shares(checking.report, checking.part)
         mine = [shard for place, shard in enumerate(shards) if checking.part.takes(place)]
-        journal = Journal(shares.draft / "shards.jsonl", [asdict(checking.wanted), known])
-        found = shares.found or _look_at_all(mine, look, pool, journal)
+        found = shares.found
+        if found is None:
+            journal = Journal(shares.draft / "shards.jsonl", [asdict(checking.wanted), known])
+            found = _look_at_all(mine, look, pool, journal)
     with shares.gather(found) as parts:
         if parts is None:
             return None

@@ -80,13 +80,14 @@ def _find_phrases(captions: Sequence[str], filtering: Filtering, draft: Path) ->
     taken = [caption for place, caption in enumerate(captions) if filtering.part.takes(place)]
     journal = Journal(draft / "phrases.jsonl", filtering.phrases)
     known: dict[str, list[str]] = dict(journal.rows)
-    unknown = list({digest: text for text in taken if (digest := _digest(text)) not in known}.values())
+    unknown = {digest: text for text in taken if (digest := _digest(text)) not in known}
     processes = filtering.workers or os.cpu_count() or 1
     extract = partial(_extract, filtering.phrases)
     with ProcessPoolExecutor(processes) as pool:
-        for text, phrases in zip(unknown, pool.map(extract, unknown, chunksize=_CHUNK), strict=True):
-            known[_digest(text)] = phrases
-            journal.append((_digest(text), phrases))
+        found = pool.map(extract, unknown.values(), chunksize=_CHUNK)
+        for digest, phrases in zip(unknown, found, strict=True):
+            known[digest] = phrases
+            journal.append((digest, phrases))
     journal.close()
     return [(digest, known[digest]) for digest in map(_digest, taken)]
 

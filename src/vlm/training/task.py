@@ -79,9 +79,10 @@ class Task(lightning.LightningModule):
             self.num_skipped += step.num_skipped
             self.log("train/skipped", float(self.num_skipped))
         weights = [row.supervised_weight for row in step.rows]
+        total = sum(weights)
         loss = torch.zeros((), device=self.device)
         for row, weight in zip(step.rows, weights, strict=True):
-            share = self.model.loss(row) * (weight / sum(weights))
+            share = self.model.loss(row) * (weight / total)
             self.manual_backward(share)
             loss += share.detach()
         if not loss.isfinite():

@@ -123,9 +123,9 @@ def run(words: Sequence[str]) -> int:
     if not words or words[0] not in _TASKS:
         raise ValueError(f"say what: vlm data {'|'.join(_TASKS)}")
     if {"-m", "--multirun"} & set(words):
-        from vlm.study.spread import spread  # noqa: PLC0415 (Hydra)
+        from vlm.study.shares import do_shares  # noqa: PLC0415 (Hydra)
 
-        return spread(words[0], words[1:])
+        return do_shares(words[0], words[1:])
     return _TASKS[words[0]](words[1:]) or 0
 
 
@@ -146,13 +146,13 @@ def _pack(words: Sequence[str]) -> None:
         print(f"{where}{len(packed.skipped)} records skipped, with their reasons")
 
 
-def _records(kind: type, words: Sequence[str]) -> tuple[Iterator[Any], list[str]]:
+def _records(kind: type[Pack] | type[Filter], words: Sequence[str]) -> tuple[Iterator[Any], list[str]]:
     """Return what a format reads, and the words that are not the format's."""
     from vlm.corpus.formats import find_format  # noqa: PLC0415
 
     own, theirs = _split(kind, words)
     chosen = [word.partition("=")[2] for word in own if word.startswith("format=")]
-    return find_format((chosen or ["llava"])[-1]).read(theirs), own  # first: it knows what is misspelt
+    return find_format((chosen or [kind.format])[-1]).read(theirs), own  # first: it knows what is misspelt
 
 
 def _build_665k(words: Sequence[str]) -> None:

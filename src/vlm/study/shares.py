@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 CONFIG = "shares"
 
 
-def spread(task: str, words: Sequence[str]) -> int:
+def do_shares(task: str, words: Sequence[str]) -> int:
     """Do the shares that the word `part=1/4,2/4`, or `part=all/4`, names; return the worst exit status.
 
     Args:
