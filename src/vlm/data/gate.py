@@ -64,7 +64,7 @@ class SourceReport:
 def look(measures: Measures, num_samples: int) -> SourceReport:
     """Look at samples spread evenly over a few shards, which are spread evenly over the source."""
     shards = measures.reader.shards
-    chosen = np.unique(np.linspace(0, len(shards.shard_sizes) - 1, NUM_SHARDS).astype(int))
+    chosen = spread(0, len(shards.shard_sizes), NUM_SHARDS)
     share = -(-num_samples // len(chosen))
     numbers = np.concatenate(
         [spread(int(shards.starts[shard]), int(shards.starts[shard + 1]), share) for shard in chosen]
