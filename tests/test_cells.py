@@ -68,7 +68,7 @@ def build(compose: Compose, cell: Cell) -> tuple[VisionLanguageModel, object]:
 
 def logits(model: VisionLanguageModel, batch: PackedBatch) -> torch.Tensor:
     with torch.no_grad():
-        return model.eval()(batch) @ model.llm.head.T
+        return model.eval().hidden_states(batch) @ model.llm.head.T
 
 
 def check(cell: Cell, compose: Compose, folder: Path) -> None:
@@ -89,7 +89,7 @@ def check(cell: Cell, compose: Compose, folder: Path) -> None:
     still = {name for name in learning - changed if before[name].ndim > 1}
     assert not still, f"declared to learn, and does not: {min(still)}"
 
-    save_weights(model, task.adapters, folder)
+    save_weights(model, task.adapters, folder, task.strategy)
     for adapted in task.adapters.values():
         adapted.merge_and_unload(safe_merge=True)
     again, _ = build(compose, cell)

@@ -73,7 +73,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(words: list[str], tmp_path: Pa
     long = [*words, "stage=align", "evaluation=none", "trainer.max_steps=300", "trainer.checkpoint_every=5"]
     process = subprocess.Popen([sys.executable, "-m", "vlm", "train", *long], env=ENVIRONMENT)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/align-*/checkpoint.ckpt")):
+    while not list(tmp_path.glob("runs/align-*/checkpoints/*/state.json")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class, get_object, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
+from vlm import ranks
 from vlm.adapter.base import Adapter
 from vlm.benchmark.base import Benchmark
 from vlm.benchmark.evaluate import Answerer
 from vlm.checkpoint import locate_all
-from vlm.config import ImageMode, Learning, Merge, Stage, Trainer
+from vlm.config import Stage, Trainer
 from vlm.data.document import DocumentReader
 from vlm.data.image import ImageTransform
 from vlm.data.module import DataModule
@@ -27,11 +28,12 @@ from vlm.model.generate import answer
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.paths import projector_file
 from vlm.projector.base import Projector
-from vlm.sentence import PlannedStage, source_shards, sources
+from vlm.sentence import source_shards, sources
+from vlm.strategy.base import Strategy
 from vlm.tracking.base import Tracker
-from vlm.training.progress import ProgressBar
-from vlm.training.resume import Resumable
+from vlm.training.plan import Plan
 from vlm.training.task import Task
+from vlm.values import BatchingMode, ImageMode, Learning, Merge, Parity
 
 FOR_OTHERS = {"made_by", "weights"}
 """Who makes a benchmark's data; the file that a projector starts from."""
@@ -41,7 +43,7 @@ def _make(node: DictConfig, twin: bool = False, **sizes: Any) -> Any:
     """Instantiate with plain lists and dicts; keys that the class does not take are for others to read."""
     plain = OmegaConf.to_container(node, resolve=True)
     assert isinstance(plain, dict)
-    taken = inspect.signature(get_class(plain["_target_"])).parameters
+    taken = inspect.signature(get_object(plain["_target_"])).parameters
     for key in FOR_OTHERS - set(taken):
         plain.pop(key, None)
     return instantiate(_twins(plain) if twin else plain, _convert_="all", **sizes)
@@ -104,9 +106,9 @@ def build_adapter(config: DictConfig) -> Adapter:
 
 def build_template(config: DictConfig, model: VisionLanguageModel, own: DictConfig | None = None) -> Template:
     """Return a source's own template, the stage's, or the LLM's."""
-    chosen = config.stage.template if own is None else own
-    if chosen is None:
-        return model.llm.template
+    chosen = own or config.stage.template or config.llm.template
+    if config.parity is Parity.llava and "legacy" in chosen:
+        chosen = OmegaConf.merge(chosen, {"legacy": "llava"})
     template: Template = _make(chosen)
     return template.of(model.llm.tokenizer)
 
@@ -165,10 +167,6 @@ def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset
     stage, trainer = config.stage, config.trainer
     readers = build_readers(config, model)
     num_drawn = draw_counts(config, {name: len(reader.shards) for name, reader in readers.items()})
-    batching = Batching(
-        stage.batching.mode.value, stage.batch_size, stage.batching.window, trainer.tokens_per_row,
-        trainer.samples_per_row,
-    )  # fmt: skip
     num_samples = (
         round(sum(num_drawn.values()) * stage.epochs)
         if stage.steps is None
@@ -177,7 +175,31 @@ def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset
     if trainer.max_steps is not None:
         num_samples = min(num_samples, trainer.max_steps * stage.batch_size)
     cache = Path(config.paths.cache) / "measures"
-    return StepDataset(readers, num_drawn, batching, num_samples, config.seed, cache, trainer.on_error)
+    dataset = StepDataset(
+        readers, num_drawn, build_batching(config), num_samples, config.seed, cache, trainer.on_error
+    )
+    if trainer.compile:
+        dataset.row_size = _row_size(config)
+    return dataset
+
+
+def build_batching(config: DictConfig) -> Batching:
+    """Return how a step's samples are laid into rows."""
+    stage, trainer = config.stage, config.trainer
+    mode, row_size = stage.batching.mode, trainer.samples_per_row
+    if config.parity is Parity.llava:
+        mode, row_size = stage.batching.parity.mode, min(stage.batching.parity.row_size, stage.batch_size)
+    return Batching(mode.value, stage.batch_size, stage.batching.window, trainer.tokens_per_row, row_size)
+
+
+def _row_size(config: DictConfig) -> int:
+    """Return the one size of rows that compiled blocks are compiled for."""
+    if config.stage.batching.mode is not BatchingMode.packed:
+        raise ValueError(
+            f"trainer.compile=true needs rows of one size, but stage.batching.mode="
+            f"{config.stage.batching.mode.value}; set one of them otherwise"
+        )
+    return int(config.trainer.tokens_per_row)
 
 
 def draw_counts(config: DictConfig, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -198,39 +220,45 @@ def build_data(config: DictConfig, model: VisionLanguageModel) -> DataModule:
     return DataModule(build_dataset(config, model), config.trainer.num_workers)
 
 
+def build_strategy(config: DictConfig) -> Strategy:
+    """Return how the model is spread over devices."""
+    strategy: Strategy = _make(config.strategy)
+    return strategy
+
+
 def build_task(
     config: DictConfig, model: VisionLanguageModel, num_steps: int, starting_weights: Sequence[Path]
 ) -> Task:
     """Return the outermost stage's training of the model."""
-    stage = OmegaConf.to_object(config.stage)
+    stage, trainer = OmegaConf.to_object(config.stage), OmegaConf.to_object(config.trainer)
     assert isinstance(stage, Stage)
-    learning = (stage.learns, stage.last_blocks, build_adapter(config))
-    return Task(model, learning, stage.optimizer, num_steps, config.seed, starting_weights)
+    assert isinstance(trainer, Trainer)
+    by_row = config.parity is Parity.llava
+    plan = Plan(stage, trainer, num_steps, config.seed, starting_weights, list(sources(config)), by_row)
+    return Task(model, build_adapter(config), build_strategy(config), plan)
 
 
-def build_trainer(planned: PlannedStage, num_steps: int, logger: Any) -> lightning.Trainer:
-    """Return Lightning's trainer for one process.
+def build_trainer(
+    config: DictConfig, task: Task, callbacks: Sequence[lightning.Callback], logger: Any
+) -> lightning.Trainer:
+    """Return Lightning's trainer for this process.
 
     Raises:
         ValueError: The machine lacks the accelerator, or there is no such precision.
     """
-    settings: Trainer = planned.config.trainer
-    planned.folder.path.mkdir(parents=True, exist_ok=True)
-    callbacks = [
-        ProgressBar(planned.name, num_steps),
-        Resumable(planned.folder.checkpoint, settings.checkpoint_every),
-    ]
+    settings: Trainer = config.trainer
+    strategy, precision = task.strategy.lightning(settings.precision)
     try:
         return lightning.Trainer(
             accelerator=settings.accelerator,
-            devices=1,
-            precision=settings.precision,  # type: ignore[arg-type]
-            max_steps=num_steps,
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy=strategy,
+            precision=precision,
+            max_steps=task.plan.num_steps - task.first_step,
             max_epochs=-1,
-            log_every_n_steps=min(settings.log_every, num_steps),  # a short stage logs at its end
-            logger=logger or False,
-            callbacks=callbacks,
-            default_root_dir=planned.folder.path,
+            logger=False if ranks.rank() else logger or False,
+            callbacks=list(callbacks),
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -238,8 +266,8 @@ def build_trainer(planned: PlannedStage, num_steps: int, logger: Any) -> lightni
         )
     except (ValueError, MisconfigurationException) as error:
         raise ValueError(
-            f"trainer.accelerator={settings.accelerator}, trainer.precision={settings.precision}: {error}; "
-            "trainer=cpu runs anywhere"
+            f"trainer.accelerator={settings.accelerator}, trainer.precision={settings.precision}, "
+            f"devices={config.devices}: {error}; trainer=cpu runs anywhere"
         ) from error
 
 

@@ -5,8 +5,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from traceback import format_exc
 from typing import Any
 
+from vlm import ranks
 from vlm.paths import config_dir
 
 VERBS = {
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if {"-h", "--help"} & set(words[1:]):
         print(help_text(words[0]))
         return 0
+    if ranks.rank():
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (the first process of a group speaks for all)
     try:
         return _run(words[0], words[1:])
     except KeyboardInterrupt:
@@ -45,10 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
-        if os.environ.get(TRACEBACK) or not _is_users(error):
-            raise
+        return _fail(error)
+
+
+def _fail(error: Exception) -> int:
+    """Say what went wrong, in a line if the user can mend it."""
+    users = _is_users(error) and not os.environ.get(TRACEBACK)
+    if ranks.FAILURE_FILE in os.environ:  # whoever started the group says it, once for all
+        ranks.report_failure(_one_line(error) if users else format_exc(), users)
+    elif not users:
+        raise error
+    else:
         print(f"vlm: error: {_one_line(error)}", file=sys.stderr)
-        return FAILED
+    return FAILED
 
 
 def _run(verb: str, words: list[str]) -> int:

@@ -1,54 +1,14 @@
 """The schema: every value a run may set, its type and unit."""
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Optional
 
 from omegaconf import MISSING
 
+from vlm.values import BatchingMode, Checkpointing, ImageMode, Kernels, Learning, Merge, Parity, Schedule
+
 PARTS = ("encoder", "projector", "llm")
 """In the direction that data flows."""
-
-
-class Learning(Enum):
-    """How a part takes part in a stage."""
-
-    frozen = "frozen"
-    full = "full"
-    blocks = "blocks"  # the last of its transformer's, as many as `last_blocks` says
-    adapter = "adapter"  # what the group `adapter` adds to it, and nothing else of it
-
-
-class BatchingMode(Enum):
-    """Which samples of a step share a row."""
-
-    packed = "packed"  # best fit, whole documents, no padding
-    padded = "padded"  # as they come, padded to the longest
-    grouped = "grouped"  # as LLaVA: a step of one modality, a row of about one length, padded to the longest
-
-
-class Schedule(Enum):
-    """What the learning rate does after its warm-up."""
-
-    cosine = "cosine"  # falls to zero along half a cosine
-    constant = "constant"
-
-
-class ImageMode(Enum):
-    """How a picture becomes squares."""
-
-    crop = "crop"  # shortest side to size, then the center
-    pad = "pad"  # to a square in the mean color, then to size
-    resize = "resize"  # to size, ratio lost
-    anyres = "anyres"  # the whole resized, then tiles of a grid that suits its ratio
-
-
-class Merge(Enum):
-    """In which order the visual tokens of a picture's tiles are read."""
-
-    flat = "flat"  # tile after tile
-    spatial = "spatial"  # row after row of the whole grid
-    unpad = "unpad"  # so, without what shows no picture, and with a learned vector at the end of each row
 
 
 def limited(
@@ -66,13 +26,26 @@ def limited(
 
 
 @dataclass
+class PartOptimizer:
+    """What of the optimizer is a part's own."""
+
+    learning_rate: float | None = limited(None, above=0)
+    """Peak; null is the stage's."""
+    warmup_fraction: float | None = limited(None, least=0, most=1)
+    """Of the stage's steps; null is the stage's."""
+    first_step: int = limited(0, least=0)
+    """It is frozen before this step, and its warm-up begins there."""
+
+
+@dataclass
 class Optimizer:
     """AdamW and its schedule."""
 
     learning_rate: float = limited(above=0)
     """Peak, after warm-up."""
-    part_learning_rates: dict[str, float] = field(default_factory=dict)
-    """Peaks of parts that have their own: `{projector: 2.0e-5}`."""
+    encoder: PartOptimizer = field(default_factory=PartOptimizer)
+    projector: PartOptimizer = field(default_factory=PartOptimizer)
+    llm: PartOptimizer = field(default_factory=PartOptimizer)
     warmup_fraction: float = limited(0.03, least=0, most=1)
     """Of the stage's steps."""
     schedule: Schedule = Schedule.cosine
@@ -83,6 +56,9 @@ class Optimizer:
     epsilon: float = limited(1e-8, least=0)
     max_gradient_norm: float | None = limited(None, above=0)
     """Clips at this norm; null clips nothing, as LLaVA's recipe does."""
+    ema: float | None = limited(None, above=0, most=1)
+    """Keep the moving average of what learns, each step this much of the one before; it is what the run
+    leaves. null leaves the last weights."""
 
 
 @dataclass
@@ -108,6 +84,8 @@ class Source:
     """Samples that one epoch of the mixture reads, whatever the source's size; null follows from `weight`."""
     count: int | None = limited(None, least=1)
     """Samples that its shards must hold, so that a mixture is what it is called; null takes any."""
+    held_out: int = limited(0, least=0)
+    """Samples at its end that are never learned from, and whose loss is `validation/<source>/loss`."""
     loss_weight: float = limited(1.0, above=0)
     """What each of its supervised tokens counts for in the loss of a step, beside one of weight 1."""
     template: Any = None
@@ -120,10 +98,21 @@ class Source:
 
 
 @dataclass
+class ParityRows:
+    """How LLaVA's scripts lay a stage's samples into rows."""
+
+    mode: BatchingMode = BatchingMode.padded
+    row_size: int = limited(16, least=1)
+    """Samples of a device's batch."""
+
+
+@dataclass
 class Batching:
     """How a step's samples are laid into rows."""
 
     mode: BatchingMode = BatchingMode.packed
+    parity: ParityRows = field(default_factory=ParityRows)
+    """What `parity=llava` puts in the place of `mode` and `trainer.samples_per_row`."""
     window: int = limited(1, least=1)
     """Steps whose samples are packed together: more fill rows better, and a step then has `batch_size`
     samples on average."""
@@ -169,7 +158,7 @@ class Gate:
 
 @dataclass
 class Trainer:
-    """The hardware, and what must not change the result."""
+    """How each device works, and what must not change the result."""
 
     accelerator: str = "cpu"
     precision: str = "32-true"
@@ -187,10 +176,30 @@ class Trainer:
     cache_gib: float = limited(100.0, above=0)
     """GiB of remote shards that `paths.cache` holds at most."""
     gate: Gate = field(default_factory=Gate)
+    activation_checkpointing: Checkpointing = Checkpointing.none
+    """What of a block's activations is kept for the backward pass."""
+    compile: bool = False
+    """Compile each block, for rows of exactly `tokens_per_row` tokens."""
+    kernels: Kernels = Kernels.torch
+    """Of the LLM's norms, rotations and gated layers."""
+    peak_tflops: float | None = limited(None, above=0)
+    """Of a device, in the precision that it trains in, for MFU; null is known of some GPUs."""
     checkpoint_every: int = limited(100, least=1)
     """Steps between resumable checkpoints."""
+    keep_last: int = limited(1, least=1)
+    """Resumable checkpoints that are kept while it trains."""
+    keep_best: bool = False
+    """Keep the checkpoint of the lowest validation loss, also after the run has ended."""
+    requeue: bool = False
+    """Ask Slurm to start the job again when it stops the run, once the state is saved."""
+    validate_every: int | None = limited(None, least=1)
+    """Steps between losses of what the sources hold out; null takes them at the end."""
+    sample_answers: int = limited(0, least=0)
+    """Answers to held-out conversations that are shown with each validation, of each source."""
     log_every: int = limited(10, least=1)
     """Steps between logged metrics."""
+    rendezvous: str | None = None
+    """HOST:PORT of the first of several machines; a Slurm job knows it by itself."""
     max_steps: int | None = limited(None, least=1)
     """Cuts every stage short after this many steps, for trials."""
 
@@ -229,12 +238,22 @@ class Run:
     stage: Stage = MISSING
     mixture: dict[str, Source] = MISSING
     trainer: Trainer = MISSING
+    strategy: Any = MISSING
     tracking: Any = MISSING
     evaluation: Evaluation = MISSING
     paths: Paths = field(default_factory=Paths)
     name: str = MISSING
     """Names the experiment in the tracker, the sweep's folder and the report."""
     seed: int = limited(least=0)
+    devices: int = limited(1, least=1)
+    """Processes on each machine, a device each."""
+    nodes: int = limited(1, least=1)
+    """Machines."""
+    resume: str = "auto"
+    """Where a half-finished run goes on: `auto` from its last checkpoint, `never` from its start, or the
+    step of a checkpoint that was kept."""
+    parity: Parity = Parity.none
+    """`llava` repeats the arithmetic of LLaVA's own code, to be held against it."""
     twin: bool = False
     """Build every part as a small random twin of the same class and wiring, to prove a sentence on a CPU."""
     cell: str | None = None

@@ -10,12 +10,13 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from vlm.config import PARTS, BatchingMode, Learning
+from vlm.config import PARTS
 from vlm.data.locate import Shard, content_hash, find_shards
 from vlm.data.remote import ShardCache
 from vlm.paths import checkpoint_path
 from vlm.run.fingerprint import NUMERICS, files_hash, fingerprint
 from vlm.run.folder import RunFolder
+from vlm.values import BatchingMode, Learning, Parity
 
 IRRELEVANT = ("licence", "made_by", "shards", "checkpoint")
 """Keys of parts and sources that cannot change weights, or that their content's hash stands for."""
@@ -109,7 +110,7 @@ def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
         del stage[key]
     stage["template"] = stage["template"] or _plain(config.llm.template)
     stage["image"] = _image_identity(stage["image"])
-    stage["batching"] |= _rows_identity(config)
+    stage["batching"] = _rows_identity(config, stage["batching"])
     learns = config.stage.learns.values()
     return {
         "numerics": NUMERICS,
@@ -120,6 +121,7 @@ def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
         "mixture": {name: _source_identity(config, name) for name in sources(config)},
         "seed": config.seed,
         "precision": config.trainer.precision,
+        "parity": config.parity.value,
         "max_steps": config.trainer.max_steps,
         "on_error": config.trainer.on_error,
         "after": after and fingerprint(after.identity),
@@ -130,12 +132,14 @@ def _image_identity(image: dict[str, Any]) -> Any:
     return image if image["mode"] == "anyres" else image["mode"]  # the rest is of tiles
 
 
-def _rows_identity(config: DictConfig) -> dict[str, int]:
-    """Return what of the rows changes which samples a step has."""
-    batching, trainer = config.stage.batching, config.trainer
-    if batching.mode is BatchingMode.grouped:
-        return {"samples_per_row": trainer.samples_per_row}
-    return {"tokens_per_row": trainer.tokens_per_row} if batching.window > 1 else {}
+def _rows_identity(config: DictConfig, batching: dict[str, Any]) -> dict[str, Any]:
+    """Return what of the rows changes which samples a step has, or what its loss is."""
+    parity = batching.pop("parity")
+    if config.parity is Parity.llava:
+        return {**batching, "mode": parity["mode"], "samples_per_row": parity["row_size"]}
+    if config.stage.batching.mode is BatchingMode.grouped:
+        return {**batching, "samples_per_row": config.trainer.samples_per_row}
+    return batching | ({"tokens_per_row": config.trainer.tokens_per_row} if batching["window"] > 1 else {})
 
 
 def _source_identity(config: DictConfig, name: str) -> dict[str, Any]:

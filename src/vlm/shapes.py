@@ -4,7 +4,8 @@ image       pictures of a batch, or tiles     batch      rows of a padded batch 
 height      pixels, top to bottom            patch      patches of a picture, in raster order
 width       pixels, left to right            token      tokens of a packed row, or of one picture
 dim         size of a patch feature          document   conversations in a packed row
-text_dim    size of an LLM embedding         vocabulary words the LLM knows
+text_dim    size of an LLM embedding         source     names in a mixture
+vocabulary  words the LLM knows
 """
 
 from jaxtyping import Float, Int, UInt8
@@ -23,8 +24,7 @@ TokenIds = Int[Tensor, " token"]
 Sequence = Float[Tensor, "token text_dim"]
 Boundaries = Int[Tensor, " document_edge"]
 """Where documents begin and end: document i holds tokens boundaries[i] to boundaries[i + 1]."""
-DocumentWeights = Float[Tensor, " document"]
-TokenWeights = Float[Tensor, " token"]
+SourceSums = Float[Tensor, " source"]
 Scalar = Float[Tensor, ""]
 PaddedSequence = Float[Tensor, "batch token text_dim"]
 PaddedMask = Int[Tensor, "batch token"]

@@ -1,5 +1,8 @@
 """Files of named tensors; what is pickled may hold tensors only."""
 
+import json
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -26,6 +29,41 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             f"{path} holds more than tensors and is not opened ({_first_line(error)})"
         ) from error
     return dict(tensors.get("state_dict", tensors))
+
+
+DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
+
+
+def write_tensors(
+    path: Path,
+    entries: Mapping[str, tuple[tuple[int, ...], torch.dtype]],
+    tensors: Iterable[tuple[str, torch.Tensor]],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write a safetensors file one tensor after another, so that no more than one need be held.
+
+    The library's own writer wants all of them at once.
+
+    Args:
+        path: Of the file; replaced whole.
+        entries: Shape and type of each, in the order in which they come.
+        tensors: Name and values, on the CPU.
+        metadata: Kept with them.
+    """
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name, (shape, dtype) in entries.items():
+        start, end = end, end + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": DTYPES[dtype], "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # values begin at a multiple of eight
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    with temporary.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, tensor in tensors:
+            file.write(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    temporary.replace(path)
 
 
 def _first_line(error: Exception) -> str:

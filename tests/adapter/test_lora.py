@@ -13,10 +13,11 @@ from vlm.adapter.lora import LoRA, linear_layers
 from vlm.adapter.none import NoAdapter
 from vlm.build import build_adapter, build_model
 from vlm.cli import main
-from vlm.config import Learning
 from vlm.model.vision_language import VisionLanguageModel
+from vlm.strategy.single import Single
 from vlm.training.parts import set_learning
 from vlm.training.weights import load_weights, save_weights
+from vlm.values import Learning
 
 CHOICES = [word for word in complete_words("adapter") if word != "none"]
 LLMS = ["llama2_7b", "phi35_mini", "gemma2_2b"]
@@ -33,7 +34,7 @@ def twin(compose: Compose, *words: str) -> VisionLanguageModel:
 
 
 def logits(model: VisionLanguageModel) -> torch.Tensor:
-    return model.llm(model.llm.embed(torch.arange(9)), torch.arange(9), EDGES) @ model.llm.head.T
+    return model.llm(model.llm.embed(torch.arange(9)), torch.arange(9), EDGES, 9) @ model.llm.head.T
 
 
 def learn_something(network: nn.Module) -> None:
@@ -55,7 +56,7 @@ def test_merging_back_is_exact(choice: str, llm: str, compose: Compose, tmp_path
     learn_something(model.llm)
     after = logits(model)
     assert not torch.allclose(after, before, atol=1e-2)
-    save_weights(model, adapted, tmp_path)
+    save_weights(model, adapted, tmp_path, Single())
     again = twin(compose, *words)
     load_weights(again, tmp_path)
     assert not any("lora" in name for name, _ in again.llm.named_parameters())
@@ -79,7 +80,7 @@ def test_the_files_are_pefts(compose: Compose, tmp_path: Path) -> None:
     model = twin(compose)
     adapted = set_learning(model, ADAPTED, {}, LoRA(4, 8, 0.0, ["q_proj", "v_proj"], False, False))
     learn_something(model.llm)
-    save_weights(model, adapted, tmp_path)
+    save_weights(model, adapted, tmp_path, Single())
     written = {path.name for path in (tmp_path / "llm").iterdir()}
     assert written == {"adapter_config.json", "adapter_model.safetensors"}
     assert json.loads((tmp_path / "llm/adapter_config.json").read_text())["r"] == 4
@@ -99,7 +100,7 @@ def test_an_encoder_learns_by_it_too(compose: Compose, tmp_path: Path) -> None:
         model.encoder(pixels).square().sum().backward()
         learning = {name: w for name, w in model.encoder.named_parameters() if w.requires_grad}
         assert all("lora" in name and weight.grad.any() for name, weight in learning.items())
-        save_weights(model, adapted, tmp_path / encoder)
+        save_weights(model, adapted, tmp_path / encoder, Single())
         again = twin(compose, f"encoder={encoder}")
         load_weights(again, tmp_path / encoder)
         assert torch.allclose(again.encoder(pixels), model.eval().encoder(pixels), atol=1e-4)

@@ -18,8 +18,8 @@ def document(key: str, ids: list[int], labels: list[int], pictures: list[Picture
 
 
 PICTURE = Picture(tiles(1), torch.arange(3))
-FIRST = document("a", [1, *[IMAGE_ID] * 3, 5, 6], [IGNORE_ID] * 4 + [5, 6], [PICTURE])
-SECOND = document("b", [1, 7, 8], [IGNORE_ID, 7, 8], [])
+FIRST = document("a/1", [1, *[IMAGE_ID] * 3, 5, 6], [IGNORE_ID] * 4 + [5, 6], [PICTURE])
+SECOND = document("b/2", [1, 7, 8], [IGNORE_ID, 7, 8], [])
 
 
 def test_documents_lie_end_to_end_and_pictures_have_room() -> None:
@@ -29,8 +29,26 @@ def test_documents_lie_end_to_end_and_pictures_have_room() -> None:
     assert batch.boundaries.tolist() == [0, 6, 9]
     assert batch.boundaries.dtype == torch.int32
     assert batch.labels.tolist() == [IGNORE_ID] * 4 + [5, 6, IGNORE_ID, 7, 8]
-    assert batch.keys == ["a", "b"]
-    assert batch.loss_weights.tolist() == [1, 1]
+    assert batch.keys == ["a/1", "b/2"]
+    assert batch.longest == 6
+
+
+def test_what_is_learned_is_known_by_source() -> None:
+    heavy = Document("b/3", SECOND.ids, SECOND.labels, [], loss_weight=3.0)
+    batch = pack([FIRST, SECOND, heavy], 3, 4)
+    learned = [
+        (part.source, part.weight, part.places.tolist(), part.targets.tolist()) for part in batch.learned
+    ]
+    assert learned == [("a", 1.0, [3, 4], [5, 6]), ("b", 1.0, [6, 7], [7, 8]), ("b", 3.0, [9, 10], [7, 8])]
+    assert (batch.num_supervised, batch.supervised_weight) == (6, 2 + 2 + 6)
+
+
+def test_a_row_may_be_filled_to_one_size() -> None:
+    batch = pack([FIRST, SECOND], 3, 4, row_size=14)
+    assert batch.boundaries.tolist() == [0, 6, 9, 14]
+    assert batch.position_ids.tolist()[9:] == [0, 1, 2, 3, 4]
+    assert batch.num_supervised == 4
+    assert pack([FIRST], 3, 4, row_size=6).boundaries.tolist() == [0, 6]
 
 
 def test_a_batch_without_pictures_still_has_pixels_of_the_right_shape() -> None:

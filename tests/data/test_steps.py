@@ -48,7 +48,9 @@ def tensors(row: PackedBatch) -> list[torch.Tensor]:
 def digest(step: Step) -> list[str]:
     """A hash of each row's content."""
     return [
-        hashlib.sha256(b"".join(t.numpy().tobytes() for t in tensors(row))).hexdigest() for row in step.rows
+        hashlib.sha256(b"".join(t.numpy().tobytes() for t in tensors(row))).hexdigest()
+        for row in step.rows
+        if row.supervised_weight  # the others only pass through the model
     ]
 
 

@@ -36,7 +36,7 @@ def test_it_is_causal_attention_within_documents(key_heads: int) -> None:
     key, value = torch.randn(2, 1, key_heads, 9, 8)
     edges = [0, 3, 4, 9]
     boundaries = torch.tensor(edges, dtype=torch.int32)
-    ours, _ = varlen_attention(torch.nn.Identity(), query, key, value, None, boundaries=boundaries)
+    ours, _ = varlen_attention(torch.nn.Identity(), query, key, value, None, boundaries=boundaries, longest=8)
     assert torch.allclose(ours, by_hand(query, key, value, edges), atol=1e-5)
 
 
@@ -49,7 +49,9 @@ def test_windows_and_soft_caps_are_kept(options: dict[str, float]) -> None:
     key, value = torch.randn(2, 1, 2, 9, 8)
     edges = [0, 2, 9]
     boundaries = torch.tensor(edges, dtype=torch.int32)
-    ours, _ = varlen_attention(torch.nn.Identity(), query, key, value, None, boundaries=boundaries, **options)
+    ours, _ = varlen_attention(
+        torch.nn.Identity(), query, key, value, None, boundaries=boundaries, longest=8, **options
+    )
     window, softcap = int(options.get("sliding_window", 100)), options.get("softcap")
     assert torch.allclose(ours, by_hand(query, key, value, edges, window, softcap), atol=1e-5)
     assert not torch.allclose(ours, by_hand(query, key, value, edges), atol=1e-2)
@@ -59,5 +61,12 @@ def test_a_mask_is_refused() -> None:
     tensor = torch.randn(1, 1, 2, 4)
     with pytest.raises(ValueError, match="neither a mask nor dropout"):
         varlen_attention(
-            torch.nn.Identity(), tensor, tensor, tensor, None, boundaries=torch.tensor([0, 2]), dropout=0.1
+            torch.nn.Identity(),
+            tensor,
+            tensor,
+            tensor,
+            None,
+            boundaries=torch.tensor([0, 2]),
+            longest=2,
+            dropout=0.1,
         )

@@ -93,7 +93,7 @@ def predict(model: VisionLanguageModel, ids: Tensor, tiles: Tensor, index: Tenso
     """The logits of one document."""
     sequence = model.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), tiles, index)
     edges = torch.tensor([0, len(ids)], dtype=torch.int32)
-    return model.llm(sequence, torch.arange(len(ids)), edges) @ model.llm.head.T
+    return model.llm(sequence, torch.arange(len(ids)), edges, len(ids)) @ model.llm.head.T
 
 
 def test_logits_are_equal(pair: tuple[VisionLanguageModel, LlavaForConditionalGeneration]) -> None:

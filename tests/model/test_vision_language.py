@@ -8,9 +8,9 @@ from torch.nn.functional import cross_entropy
 
 from tests.conftest import Compose
 from vlm.build import build_dataset, build_model
-from vlm.data.batch import PackedBatch
-from vlm.data.steps import StepDataset
-from vlm.data.tokens import IGNORE_ID, IMAGE_ID
+from vlm.data.batch import Learned, PackedBatch, pack
+from vlm.data.steps import BLANK, StepDataset
+from vlm.data.tokens import IMAGE_ID
 from vlm.model.loss import language_loss
 from vlm.model.splice import splice
 from vlm.model.vision_language import VisionLanguageModel
@@ -39,40 +39,44 @@ def test_splice_counts() -> None:
         splice(torch.zeros(2, 3), torch.zeros(2, 3), torch.tensor([IMAGE_ID, 4]))
 
 
-def test_targets_never_cross_a_documents_end() -> None:
-    labels = torch.tensor([IGNORE_ID, 3, 4, 5, 6])
-    ids = torch.zeros(5, dtype=torch.long)
-    edges, no_tiles = torch.tensor([0, 3, 5], dtype=torch.int32), torch.empty(0, 4, 4, 3, dtype=torch.uint8)
-    batch = PackedBatch(ids, labels, ids, edges, no_tiles, ids[:0], ["a", "b"], torch.tensor([1.0, 3.0]))
-    targets = batch.targets
-    assert batch.num_supervised == 3
-    assert batch.supervised_weight == 1 + 1 + 3
-    assert targets.tolist() == [3, 4, IGNORE_ID, 6, IGNORE_ID]
-    assert labels.tolist() == [IGNORE_ID, 3, 4, 5, 6]
-
-
-def test_the_loss_is_the_mean_over_supervised_tokens() -> None:
-    hidden, head = torch.randn(5, 4), torch.randn(9, 4)
-    targets = torch.tensor([3, 4, IGNORE_ID, 6, IGNORE_ID])
-    expected = cross_entropy((hidden @ head.T)[[0, 1, 3]], targets[[0, 1, 3]])
-    for weight in (1.0, 0.25):  # the same for all: it makes no difference
-        assert torch.allclose(language_loss(hidden, head, targets, torch.full((5,), weight)), expected)
+def test_the_loss_is_the_mean_over_supervised_tokens(
+    model_and_batch: tuple[VisionLanguageModel, PackedBatch],
+) -> None:
+    """By the weights of their sources: 3 and 1 are the mean over the first kind three times."""
+    model, batch = model_and_batch
+    for part, weight in zip(batch.learned, (3.0, 1.0, 1.0, 1.0), strict=False):
+        part.weight = weight
+    logits = model.hidden_states(batch) @ model.llm.head.T
+    losses = [cross_entropy(logits[part.places], part.targets, reduction="none") for part in batch.learned]
+    several = torch.cat([losses[0]] * 3 + losses[1:])
+    assert torch.allclose(model.loss(batch), several.mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("logit_cap", [None, 5.0])
-def test_a_token_counts_for_its_weight(logit_cap: float | None) -> None:
-    """Weights of 3 and 1 are the mean over the first kind three times and the other once."""
-    hidden, head = torch.randn(5, 4, requires_grad=True), torch.randn(9, 4)
-    targets = torch.tensor([3, 4, IGNORE_ID, 6, 7])
-    loss = language_loss(hidden, head, targets, torch.tensor([3.0, 3.0, 1.0, 1.0, 1.0]), logit_cap)
-    [gradient] = torch.autograd.grad(loss, hidden)
-    times = [0, 0, 0, 1, 1, 1, 3, 4]
-    logits = hidden @ head.T
+@pytest.mark.parametrize("num_tokens", [7, 600])
+def test_chunks_are_the_whole(num_tokens: int, logit_cap: float | None) -> None:
+    """More positions than are looked at together; loss and both gradients."""
+    hidden = torch.randn(num_tokens, 4, requires_grad=True)
+    head = torch.randn(9, 4, requires_grad=True)
+    places, targets = torch.arange(num_tokens).flip(0), torch.randint(9, (num_tokens,))
+    [loss] = language_loss(hidden, head, [Learned("a", 1.0, places, targets)], logit_cap)
+    found = torch.autograd.grad(loss, [hidden, head])
+    logits = hidden[places] @ head.T
     if logit_cap:
         logits = logit_cap * (logits / logit_cap).tanh()
-    expected = cross_entropy(logits[times], targets[times])
-    assert torch.allclose(loss, expected)
-    assert torch.allclose(gradient, torch.autograd.grad(expected, hidden)[0], atol=1e-6)
+    expected = cross_entropy(logits, targets, reduction="sum")
+    assert torch.allclose(loss, expected, rtol=1e-5)
+    for ours, theirs in zip(found, torch.autograd.grad(expected, [hidden, head]), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_in_few_bits_the_sum_is_not_rounded() -> None:
+    hidden, head = torch.randn(3000, 16, dtype=torch.bfloat16), torch.randn(50, 16, dtype=torch.bfloat16)
+    targets = torch.randint(50, (3000,))
+    [loss] = language_loss(hidden, head, [Learned("a", 1.0, torch.arange(3000), targets)])
+    expected = cross_entropy(hidden.float() @ head.float().T, targets, reduction="sum")
+    assert loss.dtype is torch.float32
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-3)
 
 
 FAMILIES = ["vicuna7b", "mistral7b", "qwen25_05b"]
@@ -115,11 +119,11 @@ def test_packed_loss_and_every_gradient_equal_unpacked(llm: str, compose: Compos
 def test_words_of_one_document_leave_the_others_bit_equal(llm: str, compose: Compose) -> None:
     model, dataset = twin(compose, llm)
     [row] = dataset[0].rows
-    before = model.eval()(row)
+    before = model.eval().hidden_states(row)
     first, last = int(row.boundaries[1]), int(row.boundaries[2])
     words = [place for place in range(first, last) if row.ids[place] != IMAGE_ID]
     row.ids[words] = row.ids[words].roll(1)
-    after = model(row)
+    after = model.hidden_states(row)
     changed = (before != after).any(dim=-1)
     assert changed[first:last].any()
     assert not changed[:first].any()
@@ -130,26 +134,20 @@ def test_a_picture_changes_its_own_document_only(
     model_and_batch: tuple[VisionLanguageModel, PackedBatch],
 ) -> None:
     model, batch = model_and_batch
-    before = model(batch)
+    before = model.hidden_states(batch)
     batch.tiles[0] = 255
-    after = model(batch)
+    after = model.hidden_states(batch)
     edge = int(batch.boundaries[1])
     assert not torch.equal(before[:edge], after[:edge])
     assert torch.equal(before[edge:], after[edge:])
 
 
 def test_text_alone_needs_no_picture(model_and_batch: tuple[VisionLanguageModel, PackedBatch]) -> None:
-    model, batch = model_and_batch
-    words = batch.ids != IMAGE_ID
-    edges = torch.tensor([0, int(words.sum())], dtype=torch.int32)
-    text = PackedBatch(
-        batch.ids[words],
-        batch.labels[words],
-        torch.arange(int(words.sum())),
-        edges,
-        batch.tiles[:0],
-        batch.visual_index[:0],
-        ["text"],
-        torch.ones(1),
-    )
-    assert model.loss(text).isfinite()
+    """And counts for nothing, if it shall: every weight that learns has a gradient, of zeros."""
+    model, _ = model_and_batch
+    text = pack([BLANK], model.projector.num_tokens, model.encoder.image_size)
+    sums = model(text)
+    assert sums.isfinite().all()
+    (sums * text.learned[0].weight).sum().backward()
+    assert all(not weight.grad.any() for weight in model.projector.parameters())
+    assert all(not weight.grad.any() for weight in model.llm.parameters())

@@ -9,10 +9,11 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import Compose
 from vlm.adapter.none import NoAdapter
 from vlm.build import build_model
-from vlm.config import Learning
 from vlm.model.vision_language import VisionLanguageModel
+from vlm.strategy.single import Single
 from vlm.training.parts import describe_parts, learning_parts, set_learning
 from vlm.training.weights import load_part, save_part
+from vlm.values import Learning
 
 ALIGN = {"encoder": Learning.frozen, "projector": Learning.full, "llm": Learning.frozen}
 
@@ -49,7 +50,7 @@ def test_parts_must_be_named_and_one_must_learn(model: VisionLanguageModel) -> N
 def test_a_part_comes_back_bit_for_bit(name: str, model: VisionLanguageModel, tmp_path: Path) -> None:
     part = model.get_submodule(name)
     saved = {key: weight.detach().clone() for key, weight in part.named_parameters()}
-    save_part(part, tmp_path / "part.safetensors")
+    save_part(part, tmp_path / "part.safetensors", Single())
     with torch.no_grad():
         for weight in part.parameters():
             weight.add_(1)
@@ -59,7 +60,7 @@ def test_a_part_comes_back_bit_for_bit(name: str, model: VisionLanguageModel, tm
 
 def test_files_that_do_not_fit_are_named(model: VisionLanguageModel, tmp_path: Path) -> None:
     path = tmp_path / "projector.safetensors"
-    save_part(model.projector, path)
+    save_part(model.projector, path, Single())
     weights = load_file(path)
     save_file(weights | {"layers.0.bias": torch.zeros(3)}, path)
     with pytest.raises(ValueError, match=r"does not fit projector: layers.0.bias \(3,\) for \(128,\)"):
@@ -80,7 +81,7 @@ def test_the_last_blocks_learn_and_come_back(model: VisionLanguageModel, tmp_pat
     last = {id(weight) for weight in stack[-1].parameters()}
     learning = {name for name, weight in model.encoder.named_parameters() if weight.requires_grad}
     assert {id(weight) for weight in model.encoder.parameters() if weight.requires_grad} == last
-    save_part(model.encoder, tmp_path / "encoder.safetensors")
+    save_part(model.encoder, tmp_path / "encoder.safetensors", Single())
     assert set(load_file(tmp_path / "encoder.safetensors")) == learning < inside
     saved = {name: weight.detach().clone() for name, weight in model.encoder.named_parameters()}
     with torch.no_grad():
@@ -88,6 +89,13 @@ def test_the_last_blocks_learn_and_come_back(model: VisionLanguageModel, tmp_pat
             weight.add_(1)
     load_part("encoder", model.encoder, tmp_path / "encoder.safetensors")
     assert all(torch.equal(weight, saved[name]) for name, weight in model.encoder.named_parameters())
+
+
+def test_the_last_blocks_of_an_llm_learn(model: VisionLanguageModel) -> None:
+    set_learning(model, ALIGN | {"llm": Learning.blocks}, {"llm": 1}, NoAdapter())
+    [stack] = model.llm.blocks
+    learning = {id(weight) for weight in model.llm.parameters() if weight.requires_grad}
+    assert learning == {id(weight) for weight in stack[-1].parameters()}
 
 
 def test_how_many_blocks_must_be_said_and_there(model: VisionLanguageModel) -> None:
@@ -102,7 +110,7 @@ def test_how_many_blocks_must_be_said_and_there(model: VisionLanguageModel) -> N
 
 def test_a_file_that_lacks_a_weight_is_refused(model: VisionLanguageModel, tmp_path: Path) -> None:
     path = tmp_path / "projector.safetensors"
-    save_part(model.projector, path)
+    save_part(model.projector, path, Single())
     weights = load_file(path)
     del weights["layers.2.bias"]
     save_file(weights, path)

@@ -6,14 +6,12 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import lightning
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from vlm.cli import main
 from vlm.training.parts import learning_parts
-from vlm.training.resume import check_checkpoint
 from vlm.training.task import Task
 
 Train = Callable[..., int]
@@ -56,8 +54,8 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert train("stage=align", f"paths.runs={tmp_path}/whole") == 0
     step = Task.training_step
 
-    def interrupted(self: Task, batch: object, batch_index: int) -> torch.Tensor:
-        if self.global_step == 0:
+    def interrupted(self: Task, batch: object, batch_index: int) -> None:
+        if self.step == 0:
             os.kill(os.getpid(), signal.SIGINT)
         return step(self, batch, batch_index)
 
@@ -65,12 +63,12 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
         patch.setattr(Task, "training_step", interrupted)
         assert train("stage=align") == 130
     stopped = folder(tmp_path / "runs", "align")
-    assert (stopped / "checkpoint.ckpt").exists()
+    assert (stopped / "checkpoints/1/state.json").exists()
     assert not (stopped / "manifest.json").exists()
     assert "stopped after step 1" in capsys.readouterr().out
     assert train("stage=align") == 0
     assert "going on from step 1" in capsys.readouterr().out
-    assert not (stopped / "checkpoint.ckpt").exists()
+    assert not (stopped / "checkpoints").exists()
     whole = load_file(folder(tmp_path / "whole", "align") / "weights/projector.safetensors")
     resumed = load_file(stopped / "weights/projector.safetensors")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
@@ -105,24 +103,30 @@ def test_the_manifest_describes_the_run(train: Train, tmp_path: Path) -> None:
     assert manifest["provenance"]["torch"]
 
 
-def test_a_state_that_does_not_fit_is_named(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def stopped(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run with states at steps 2 and 4, whose weights found no room."""
+
     def full_disk(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("vlm.study.cell.save_weights", full_disk)
-    assert train("stage=align", "trainer.checkpoint_every=2") != 0
-    monkeypatch.undo()
-    capsys.readouterr()
-    checkpoint = folder(tmp_path / "runs", "align") / "checkpoint.ckpt"
-    state = torch.load(checkpoint, weights_only=True)
-    name = next(iter(state["state_dict"]))
-    state["state_dict"][name] = torch.zeros(2)
-    torch.save(state, checkpoint)
+    with monkeypatch.context() as patch:
+        patch.setattr("vlm.study.stage.save_weights", full_disk)
+        assert train("stage=align", "trainer.checkpoint_every=2", "trainer.keep_last=2") != 0
+    return folder(tmp_path / "runs", "align") / "checkpoints"
+
+
+def test_a_state_that_does_not_fit_is_named(
+    train: Train, stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [file] = (stopped / "4").glob("*.safetensors")
+    state = load_file(file)
+    save_file(state | {"weights.projector.layers.0.bias": torch.zeros(2)}, file)
     assert train("stage=align") != 0
-    assert f"does not fit the model at {name}" in capsys.readouterr().err
-    checkpoint.write_bytes(b"nonsense")
+    assert (
+        "checkpoints/4 does not fit the model at weights.projector.layers.0.bias" in capsys.readouterr().err
+    )
+    file.write_bytes(b"nonsense")
     assert train("stage=align") != 0
     printed = capsys.readouterr().err.strip()
     assert "is no state to go on from" in printed
@@ -130,25 +134,33 @@ def test_a_state_that_does_not_fit_is_named(
     assert len(printed.splitlines()) == 1
 
 
+def test_where_a_run_goes_on_can_be_said(
+    train: Train, stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sorted(path.name for path in stopped.iterdir()) == ["2", "4"]
+    assert train("stage=align", "resume=3") != 0
+    assert "resume=3 must be auto, never, or a state of" in capsys.readouterr().err
+    assert train("stage=align", "resume=2") == 0
+    assert "going on from step 2" in capsys.readouterr().out
+    assert not stopped.exists()
+
+
+def test_a_run_can_be_begun_again(train: Train, stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert train("stage=align", "resume=never") == 0
+    assert "going on" not in capsys.readouterr().out
+
+
 def test_a_loss_that_is_no_number_stops_the_run(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nan = torch.tensor(float("nan"), requires_grad=True)
+    nan = torch.tensor([float("nan")], requires_grad=True)
     monkeypatch.setattr("vlm.model.vision_language.language_loss", lambda *_: nan)
     assert train("stage=align") != 0
-    assert "loss is nan at step 0" in capsys.readouterr().err
+    assert "loss is nan at step 0; its batch is kept in" in capsys.readouterr().err
+    [batch] = folder(tmp_path / "runs", "align").glob("not_finite/step-0-rank-0.safetensors")
+    assert load_file(batch)["0.ids"].ndim == 1
     assert not (folder(tmp_path / "runs", "align") / "manifest.json").exists()
-
-
-def test_check_checkpoint_refuses_pickles_that_run_code(tmp_path: Path) -> None:
-    class Trap:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return os.mkdir, (str(tmp_path / "trapped"),)
-
-    torch.save({"state_dict": {}, "global_step": Trap()}, tmp_path / "trap.ckpt")
-    with pytest.raises(ValueError, match="no state to go on from"):
-        check_checkpoint(tmp_path / "trap.ckpt", lightning.LightningModule())
-    assert not (tmp_path / "trapped").exists()
 
 
 def test_an_adapter_trains_resumes_and_leaves_the_rest(
@@ -159,16 +171,16 @@ def test_an_adapter_trains_resumes_and_leaves_the_rest(
     assert train(*words, f"paths.runs={tmp_path}/whole") == 0
     step = Task.training_step
 
-    def interrupted(self: Task, batch: object, batch_index: int) -> torch.Tensor:
-        if self.global_step == 1:
+    def interrupted(self: Task, batch: object, batch_index: int) -> None:
+        if self.step == 1:
             os.kill(os.getpid(), signal.SIGINT)
         return step(self, batch, batch_index)
 
     monkeypatch.setattr(Task, "training_step", interrupted)
     assert train(*words, "trainer.checkpoint_every=2", f"paths.runs={tmp_path}/halved") != 0
     monkeypatch.undo()
-    state = torch.load(folder(tmp_path / "halved", "instruct") / "checkpoint.ckpt", weights_only=True)
-    assert all("projector" in name or "lora" in name for name in state["state_dict"])
+    [file] = folder(tmp_path / "halved", "instruct").glob("checkpoints/2/*.safetensors")
+    assert all("projector" in name or "lora" in name for name in load_file(file))
     assert train(*words, "trainer.checkpoint_every=2", f"paths.runs={tmp_path}/halved") == 0
     whole, halved = (folder(tmp_path / run, "instruct") / "weights" for run in ("whole", "halved"))
     for file in ("projector.safetensors", "llm/adapter_model.safetensors"):

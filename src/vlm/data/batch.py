@@ -2,15 +2,36 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
+from numpy.typing import NDArray
+from torch import Tensor
 
 from vlm.data.document import Document
 from vlm.data.image import Picture
 from vlm.data.tiles import ROW_END
 from vlm.data.tokens import IGNORE_ID
-from vlm.shapes import Boundaries, DocumentWeights, Tiles, TokenIds, TokenWeights, VisualIndex
+from vlm.shapes import Boundaries, Tiles, TokenIds, VisualIndex
+
+
+@dataclass
+class Learned:
+    """What a row teaches of one source.
+
+    Args:
+        source: Its name.
+        weight: Of each of its supervised tokens, in the loss.
+        places: Positions whose next token is supervised; nothing predicts a document's first.
+        targets: Those next tokens.
+    """
+
+    source: str
+    weight: float
+    places: TokenIds
+    targets: TokenIds
 
 
 @dataclass
@@ -22,46 +43,45 @@ class PackedBatch:
         labels: The id at supervised positions, `IGNORE_ID` elsewhere; not shifted.
         position_ids: Counted from the start of each document.
         boundaries: Where documents begin and end; int32, as varlen attention wants it.
+        longest: Tokens of the longest document.
         tiles: The pictures', in the order of their placeholders.
         visual_index: Which visual tokens of the tiles take those places, in order.
         keys: `source/key` of each document.
-        loss_weights: Of each document's supervised tokens.
+        learned: What it teaches, one entry for each source.
     """
 
     ids: TokenIds
     labels: TokenIds
     position_ids: TokenIds
     boundaries: Boundaries
+    longest: int
     tiles: Tiles
     visual_index: VisualIndex
     keys: list[str]
-    loss_weights: DocumentWeights
+    learned: list[Learned]
 
     @property
     def num_supervised(self) -> int:
-        """Tokens that are learned; nothing predicts a document's first."""
-        return int((self.targets != IGNORE_ID).sum())
+        """Tokens that are learned."""
+        return sum(len(part.places) for part in self.learned)
 
     @property
     def supervised_weight(self) -> float:
         """What these tokens count for together."""
-        return float(self.token_weights[self.targets != IGNORE_ID].sum())
+        return sum(len(part.places) * part.weight for part in self.learned)
 
-    @property
-    def targets(self) -> TokenIds:
-        """Labels shifted left within each document; a document's last token has nothing to predict."""
-        targets = self.labels.roll(-1)
-        targets[self.boundaries[1:].long() - 1] = IGNORE_ID
-        return targets
-
-    @property
-    def token_weights(self) -> TokenWeights:
-        """The weight of its document, for each token."""
-        return self.loss_weights.repeat_interleave(self.boundaries.diff().long())
+    def pin_memory(self) -> "PackedBatch":
+        """Return it in memory that a GPU copies from while it computes; DataLoader asks for it."""
+        pinned: PackedBatch = apply_to_collection(self, Tensor, Tensor.pin_memory)
+        return pinned
 
 
 def pack(
-    documents: Sequence[Document], tokens_per_tile: int, image_size: int, pad_id: int | None = None
+    documents: Sequence[Document],
+    tokens_per_tile: int,
+    image_size: int,
+    pad_id: int | None = None,
+    row_size: int = 0,
 ) -> PackedBatch:
     """Lay documents end to end.
 
@@ -71,10 +91,12 @@ def pack(
         image_size: Side of a tile, in pixels.
         pad_id: Makes all documents as long as the longest, with this token at their ends; causal attention
             keeps it from what comes before. None pads nothing.
+        row_size: Tokens that the row has at least: a document that teaches nothing fills it.
     """
-    lengths = np.array([len(document.ids) for document in documents])
-    padded = lengths if pad_id is None else np.full(len(lengths), lengths.max())
-    boundaries = np.concatenate([[0], np.cumsum(padded)])
+    lengths = [len(document.ids) for document in documents]
+    padded = lengths if pad_id is None else [max(lengths)] * len(lengths)
+    filler = [row_size - sum(padded)] if row_size > sum(padded) else []
+    boundaries = np.concatenate([[0], np.cumsum(padded + filler)])
     ids = np.full(boundaries[-1], pad_id or 0, dtype=np.int64)
     labels = np.full(boundaries[-1], IGNORE_ID, dtype=np.int64)
     for document, start, length in zip(documents, boundaries, lengths, strict=False):
@@ -82,16 +104,33 @@ def pack(
         labels[start : start + length] = document.labels
     pictures = [picture for document in documents for picture in document.pictures]
     tiles, visual_index = join_pictures(pictures, tokens_per_tile, image_size)
+    starts = np.repeat(boundaries[:-1], np.diff(boundaries))
     return PackedBatch(
         ids=torch.from_numpy(ids),
         labels=torch.from_numpy(labels),
-        position_ids=torch.from_numpy(np.arange(boundaries[-1]) - np.repeat(boundaries[:-1], padded)),
+        position_ids=torch.from_numpy(np.arange(boundaries[-1]) - starts),
         boundaries=torch.from_numpy(boundaries.astype(np.int32)),
+        longest=max(padded + filler),
         tiles=tiles,
         visual_index=visual_index,
         keys=[document.key for document in documents],
-        loss_weights=torch.tensor([document.loss_weight for document in documents]),
+        learned=_learned(documents, boundaries),
     )
+
+
+def _learned(documents: Sequence[Document], starts: NDArray[np.int64]) -> list[Learned]:
+    """Return the supervised positions of each source, in the order in which sources appear."""
+    found: dict[tuple[str, float], list[tuple[Any, Any]]] = {}
+    for document, start in zip(documents, starts, strict=False):
+        places = np.flatnonzero(document.labels[1:] != IGNORE_ID)
+        of_source = found.setdefault((document.source, document.loss_weight), [])
+        of_source.append((places + start, document.labels[places + 1]))
+    return [
+        Learned(
+            source, weight, *(torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True))
+        )
+        for (source, weight), parts in found.items()
+    ]
 
 
 def join_pictures(

@@ -35,6 +35,11 @@ class Document:
     pictures: Sequence[Picture]
     loss_weight: float = 1.0
 
+    @property
+    def source(self) -> str:
+        """The name of its source."""
+        return self.key.partition("/")[0]
+
 
 class DocumentReader:
     """The documents of a source, by number.

@@ -16,6 +16,7 @@ from vlm.data.measure import MEASURE, Measures
 from vlm.data.order import SourceSize, epoch_order
 from vlm.data.packing import Numbers, best_fit, deal, group_by_modality_and_length, share
 from vlm.data.sample import FaultySampleError
+from vlm.data.tokens import IGNORE_ID
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,20 @@ class Step:
     """What one device reads of a step.
 
     Args:
-        rows: One forward and backward pass each.
+        rows: One forward and backward pass each; on all devices as many.
         num_skipped: Faulty samples that were left out of them.
     """
 
     rows: list[PackedBatch]
     num_skipped: int = 0
+
+    def pin_memory(self) -> "Step":
+        """Return it in memory that a GPU copies from while it computes; DataLoader asks for it."""
+        return Step([row.pin_memory() for row in self.rows], self.num_skipped)
+
+
+BLANK = Document("/", np.array([0, 0]), np.array([IGNORE_ID, 0]), [], loss_weight=0.0)
+"""Passes through the model and counts for nothing."""
 
 
 class StepDataset(Dataset[Step]):
@@ -77,9 +86,12 @@ class StepDataset(Dataset[Step]):
         on_error: `raise` at a faulty sample, or `skip` it.
 
     Attributes:
+        names: Of the sources.
         num_steps: Of the whole stage.
         rank: Of this device; it takes every `world_size`-th row, more or less (`share`).
         world_size: Devices.
+        row_size: Tokens that each row has at least, for kernels that are compiled for one size; 0 is as many
+            as its documents have.
     """
 
     def __init__(
@@ -92,7 +104,7 @@ class StepDataset(Dataset[Step]):
         cache: Path,
         on_error: str,
     ) -> None:
-        self.readers = list(readers.values())
+        self.readers, self.names = list(readers.values()), list(readers)
         self.sizes = [
             SourceSize(reader.shards.shard_sizes, num_drawn[name]) for name, reader in readers.items()
         ]
@@ -107,15 +119,20 @@ class StepDataset(Dataset[Step]):
         self.measures = [Measures(reader, cache) for reader in self.readers]
         self.num_steps = -(-num_samples // batching.batch_size)
         self.rank, self.world_size = 0, 1
+        self.row_size = 0
         self._epoch = lru_cache(maxsize=2)(self._order)
         self._windows = lru_cache(maxsize=2)(self._pack_window)
 
     def __getitem__(self, step: int) -> Step:
         made = Step([])
-        for places in share(self.rows(step), self.rank, self.world_size):
+        rows = self.rows(step)
+        for places in share(rows, self.rank, self.world_size):
             documents = [document for place in places if (document := self._document(place, made))]
             if documents:
                 made.rows.append(self._lay(documents))
+        # Every device passes through the model equally often, or their collectives would hang.
+        num_passes = -(-len(rows) // self.world_size)
+        made.rows += [self._lay([BLANK]) for _ in range(num_passes - len(made.rows))]
         return made
 
     def rows(self, step: int) -> list[list[int]]:
@@ -195,7 +212,7 @@ class StepDataset(Dataset[Step]):
         reader = self.readers[0]  # tiles are alike for all: one encoder and projector read them
         transform = reader.image_transform
         pad = None if self.batching.mode == "packed" else reader.tokenizer.pad_token_id
-        return pack(documents, transform.tokens_per_tile, transform.size, pad)
+        return pack(documents, transform.tokens_per_tile, transform.size, pad, self.row_size)
 
     ROWS: Mapping[str, Callable[["StepDataset", int], list[list[int]]]] = {
         "packed": _packed,

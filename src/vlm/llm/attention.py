@@ -15,7 +15,7 @@ from transformers import AttentionInterface
 NAME = "vlm_varlen"
 
 
-def varlen_attention(
+def varlen_attention(  # noqa: PLR0913 (transformers calls it so)
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -23,6 +23,7 @@ def varlen_attention(
     attention_mask: None,
     *,
     boundaries: Tensor,
+    longest: int,
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
@@ -38,6 +39,7 @@ def varlen_attention(
         value: As the key.
         attention_mask: None; transformers builds no mask for a kernel it does not know.
         boundaries: Edges of the documents, int32.
+        longest: Tokens of the longest document.
         scaling: Of the scores; None is one over the root of head_dim.
         dropout: Must be 0.
         sliding_window: How many tokens, itself included, a token sees at most.
@@ -52,7 +54,7 @@ def varlen_attention(
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
     if query.is_cuda and softcap is None:
-        return _on_cuda(query, key, value, boundaries, scaling, sliding_window), None
+        return _on_cuda(query, key, value, boundaries, longest, scaling, sliding_window), None
     documents = []
     for start, stop in pairwise(boundaries.tolist()):
         inside = slice(start, stop)
@@ -85,11 +87,16 @@ def _one_document(
 
 
 def _on_cuda(
-    query: Tensor, key: Tensor, value: Tensor, boundaries: Tensor, scaling: float | None, window: int | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    boundaries: Tensor,
+    longest: int,
+    scaling: float | None,
+    window: int | None,
 ) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn  # noqa: PLC0415 (needs a CUDA build)
 
-    longest = int((boundaries[1:] - boundaries[:-1]).max())
     query, key, value = (tensor.squeeze(0).transpose(0, 1).contiguous() for tensor in (query, key, value))
     attended = varlen_attn(
         query, key, value, boundaries, boundaries, longest, longest, scale=scaling,

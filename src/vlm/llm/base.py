@@ -41,8 +41,8 @@ class LLM(Part):
 
     @property
     @abstractmethod
-    def blocks(self) -> nn.ModuleList:
-        """The transformer's layers, first to last, of the built model."""
+    def blocks(self) -> list[nn.ModuleList]:
+        """The layers of each transformer in it, first to last, once built; an LLM has one."""
 
     @property
     @abstractmethod
@@ -54,8 +54,17 @@ class LLM(Part):
         """Look up words."""
 
     @abstractmethod
-    def forward(self, sequence: Sequence, position_ids: TokenIds, boundaries: Boundaries) -> Sequence:
-        """Return the last hidden states of packed documents that cannot see each other."""
+    def forward(
+        self, sequence: Sequence, position_ids: TokenIds, boundaries: Boundaries, longest: int
+    ) -> Sequence:
+        """Return the last hidden states of packed documents that cannot see each other.
+
+        Args:
+            sequence: Of all documents, end to end.
+            position_ids: Counted from the start of each document.
+            boundaries: Where documents begin and end; int32.
+            longest: Tokens of the longest document.
+        """
 
     @property
     @abstractmethod

@@ -103,10 +103,9 @@ class CausalLM(LLM):
         return int(self.config.hidden_size)
 
     @property
-    def blocks(self) -> nn.ModuleList:
+    def blocks(self) -> list[nn.ModuleList]:
         """The decoder's layers."""
-        blocks: nn.ModuleList = self.network.base_model.layers
-        return blocks
+        return [self.network.base_model.layers]
 
     def configure_model(self) -> None:
         """Build the network and load its weights; a second call does nothing.
@@ -132,13 +131,23 @@ class CausalLM(LLM):
         """Look up words."""
         return self.network.get_input_embeddings()(ids)
 
-    def forward(self, sequence: Sequence, position_ids: TokenIds, boundaries: Boundaries) -> Sequence:
-        """Return the last hidden states of packed documents that cannot see each other."""
+    def forward(
+        self, sequence: Sequence, position_ids: TokenIds, boundaries: Boundaries, longest: int
+    ) -> Sequence:
+        """Return the last hidden states of packed documents that cannot see each other.
+
+        Args:
+            sequence: Of all documents, end to end.
+            position_ids: Counted from the start of each document.
+            boundaries: Where documents begin and end; int32.
+            longest: Tokens of the longest document.
+        """
         self._attend_with(VARLEN)
         outputs = self.network.base_model(
             inputs_embeds=sequence.unsqueeze(0),
             position_ids=position_ids.unsqueeze(0),
             boundaries=boundaries,
+            longest=longest,
             use_cache=False,
         )
         hidden: Sequence = outputs.last_hidden_state.squeeze(0)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from vlm.data.batch import join_pictures
 from vlm.data.document import expand_images
@@ -40,11 +39,7 @@ def answer(
         rows.append(torch.from_numpy(expand_images(tokens, lengths)[0]))
         pictures += prepared
     tiles, index = join_pictures(pictures, image_transform.tokens_per_tile, image_transform.size)
-    embedded = model.embed(*(tensor.to(model.device) for tensor in (torch.cat(rows), tiles, index)))
-    sequences = torch.split(embedded, [len(row) for row in rows])
-    padded = pad_sequence(list(sequences), batch_first=True, padding_side="left")
-    ones = [torch.ones(len(row), dtype=torch.long, device=model.device) for row in rows]
-    mask = pad_sequence(ones, batch_first=True, padding_side="left")
-    new_ids = model.llm.generate(padded, mask, max_new_tokens)
+    here = [tensor.to(model.device) for tensor in (*rows, tiles, index)]
+    new_ids = model.generate(here[:-2], here[-2], here[-1], max_new_tokens)
     texts: list[str] = model.llm.tokenizer.batch_decode(new_ids, skip_special_tokens=True)
     return [text.strip() for text in texts]

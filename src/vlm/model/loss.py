@@ -1,48 +1,62 @@
-"""The loss law: the sum over supervised tokens, each by its weight, divided by the sum of their weights."""
+"""The cross-entropy of a row's supervised tokens; what share of a step's loss they are, the task says."""
+
+from collections.abc import Sequence as Several
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
+from torch.nn import LinearCrossEntropyOptions, functional
+from torch.utils.checkpoint import checkpoint
 
-from vlm.data.tokens import IGNORE_ID
-from vlm.shapes import Scalar, Sequence, TokenIds, TokenWeights
+from vlm.data.batch import Learned
+from vlm.shapes import Scalar, Sequence, SourceSums, TokenIds
+
+CHUNK = {"cpu": 256, "cuda": 1024}
+"""Positions whose logits exist at once: as many as keep the matrix product busy."""
 
 Head = Float[Tensor, "vocabulary text_dim"]
 
 
 def language_loss(
-    hidden: Sequence, head: Head, targets: TokenIds, weights: TokenWeights, logit_cap: float | None = None
-) -> Scalar:
-    """Return the weighted mean cross-entropy, in nats per token.
+    hidden: Sequence, head: Head, learned: Several[Learned], logit_cap: float | None = None
+) -> SourceSums:
+    """Return the summed cross-entropy (nats) of each source's supervised tokens.
 
-    The head is applied to supervised positions only, and in one piece where all weigh the same: no logits of
-    the whole row exist.
+    The head is applied to supervised positions only, and to a few of them at a time: the logits of a whole
+    row never exist.
 
     Args:
         hidden: Last hidden states.
         head: Output embedding.
-        targets: The token that each position predicts, or `IGNORE_ID`.
-        weights: Of each position, above 0.
+        learned: The positions and their targets, by source.
         logit_cap: The value `c` of logits that are softly capped as `c tanh(logits / c)`.
     """
-    supervised = targets != IGNORE_ID
-    hidden, targets, weights = hidden[supervised], targets[supervised], weights[supervised]
-    different = torch.unique(weights)
-    if len(different) < 2:
-        return _cross_entropy(hidden, head, targets, logit_cap)
-    shares = [(weights == weight, weight) for weight in different]
-    parts = [
-        _cross_entropy(hidden[chosen], head, targets[chosen], logit_cap) * (weight * chosen.sum())
-        for chosen, weight in shares
-    ]
-    return torch.stack(parts).sum() / weights.sum()
+    if torch.is_autocast_enabled(hidden.device.type):
+        dtype = torch.get_autocast_dtype(hidden.device.type)
+        hidden, head = hidden.to(dtype), head.to(dtype)
+    sums = [_cross_entropy(hidden[part.places], head, part.targets, logit_cap) for part in learned]
+    return torch.stack(sums)
 
 
 def _cross_entropy(hidden: Sequence, head: Head, targets: TokenIds, logit_cap: float | None) -> Scalar:
-    if logit_cap is None and hasattr(functional, "linear_cross_entropy"):
-        return functional.linear_cross_entropy(hidden, head, targets)
-    logits = functional.linear(hidden, head)  # torch before 2.13, or capped
-    if logit_cap is not None:
-        logits = logit_cap * torch.tanh(logits / logit_cap)
-    return functional.cross_entropy(logits, targets)
+    chunk = CHUNK[hidden.device.type]
+    if logit_cap is None:
+        options = LinearCrossEntropyOptions(batch_chunk_size=chunk, chunking_method=None)
+        losses = functional.linear_cross_entropy(
+            hidden, head, targets,
+            # In few bits a sum of thousands would be rounded to three digits; single losses may be.
+            reduction="sum" if hidden.dtype is torch.float32 else "none",
+            options=options if len(targets) > chunk else None,
+        )  # fmt: skip
+        return losses.float().sum()
+    parts = zip(torch.split(hidden, chunk), torch.split(targets, chunk), strict=True)
+    return torch.stack([_capped(*part, head, logit_cap) for part in parts]).sum()
+
+
+def _capped(hidden: Sequence, targets: TokenIds, head: Head, logit_cap: float) -> Scalar:
+    def cross_entropy(hidden: Sequence, head: Head) -> Scalar:
+        logits = logit_cap * torch.tanh(functional.linear(hidden, head).float() / logit_cap)
+        return functional.cross_entropy(logits, targets, reduction="sum")
+
+    summed: Scalar = checkpoint(cross_entropy, hidden, head, use_reentrant=False)
+    return summed

@@ -1,9 +1,13 @@
 """The three parts joined: encode, project, splice, predict."""
 
+from collections.abc import Sequence as Several
 from pathlib import Path
 
 import lightning
 import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from vlm.data.batch import PackedBatch
 from vlm.data.tokens import IMAGE_ID
@@ -13,7 +17,7 @@ from vlm.model.loss import language_loss
 from vlm.model.splice import splice
 from vlm.projector.base import Projector
 from vlm.projector.weights import load_projector
-from vlm.shapes import Scalar, Sequence, Tiles, TokenIds, VisualIndex
+from vlm.shapes import Scalar, Sequence, SourceSums, Tiles, TokenIds, VisualIndex
 
 
 class VisionLanguageModel(lightning.LightningModule):
@@ -64,13 +68,41 @@ class VisionLanguageModel(lightning.LightningModule):
         embedded = self.llm.embed(ids.masked_fill(ids == IMAGE_ID, 0))
         return splice(embedded, visual[visual_index], ids)
 
-    def forward(self, batch: PackedBatch) -> Sequence:
+    def hidden_states(self, batch: PackedBatch) -> Sequence:
         """Return the last hidden states."""
-        return self.llm(
-            self.embed(batch.ids, batch.tiles, batch.visual_index), batch.position_ids, batch.boundaries
-        )
+        sequence = self.embed(batch.ids, batch.tiles, batch.visual_index)
+        return self.llm(sequence, batch.position_ids, batch.boundaries, batch.longest)
+
+    def forward(self, batch: PackedBatch) -> SourceSums:
+        """Return the summed cross-entropy (nats) of what the batch teaches of each source."""
+        return language_loss(self.hidden_states(batch), self.llm.head, batch.learned, self.llm.logit_cap)
 
     def loss(self, batch: PackedBatch) -> Scalar:
         """Return the mean loss over the supervised tokens, by their weights (nats per token)."""
-        hidden, head, cap = self(batch), self.llm.head, self.llm.logit_cap
-        return language_loss(hidden, head, batch.targets, batch.token_weights, cap)
+        sums = self(batch)
+        weights = sums.new_tensor([part.weight for part in batch.learned])
+        return (sums * weights).sum() / batch.supervised_weight
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompts: Several[Tensor],  # of several lengths, which no named axis could be
+        tiles: Tiles,
+        visual_index: VisualIndex,
+        max_new_tokens: int,
+    ) -> Int[Tensor, "batch new_token"]:
+        """Continue prompts greedily, in one left-padded batch; return the new ids only.
+
+        Args:
+            prompts: Ids of each, with `IMAGE_ID` once for each visual token.
+            tiles: Of all pictures, in order.
+            visual_index: Which visual tokens of the tiles take those places, in order.
+            max_new_tokens: An answer is cut there.
+        """
+        sequences = torch.split(
+            self.embed(torch.cat(list(prompts)), tiles, visual_index), [len(ids) for ids in prompts]
+        )
+        padded = pad_sequence(list(sequences), batch_first=True, padding_side="left")
+        ones = [torch.ones(len(ids), dtype=torch.long, device=padded.device) for ids in prompts]
+        mask = pad_sequence(ones, batch_first=True, padding_side="left")
+        return self.llm.generate(padded, mask, max_new_tokens)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-NUMERICS = 3
+NUMERICS = 4
 """Raise this when a change of the code changes the weights that a sentence gives."""
 
 LARGE = 2**28

@@ -3,7 +3,7 @@
 config.yaml                the composed sentence of this stage
 manifest.json              what came out, written last: a folder that has it is finished
 weights/<part>.safetensors what learned
-checkpoint.ckpt            the trainer's state, while unfinished
+checkpoints/<step>/        the trainer's state, while unfinished; and the best, if it is to be kept
 evaluations/               scores and predictions
 """
 
@@ -28,7 +28,7 @@ class RunFolder:
         self.config = path / "config.yaml"
         self.manifest = path / "manifest.json"
         self.weights = path / "weights"
-        self.checkpoint = path / "checkpoint.ckpt"
+        self.checkpoints = path / "checkpoints"
         self.evaluations = path / "evaluations"
 
     def __str__(self) -> str:
@@ -63,9 +63,8 @@ class RunFolder:
         return manifest
 
     def finish(self, manifest: dict[str, Any]) -> None:
-        """Write the manifest, which makes the run finished, and drop the trainer's state."""
+        """Write the manifest, which makes the run finished."""
         write_json(self.manifest, manifest)
-        self.checkpoint.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

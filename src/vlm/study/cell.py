@@ -2,43 +2,33 @@
 
 import io
 import time
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
-import lightning
 import torch
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
+from vlm import ranks
 from vlm.benchmark.base import Question
 from vlm.benchmark.evaluate import Evaluation, evaluate
 from vlm.build import (
     build_answerer,
     build_benchmarks,
-    build_data,
-    build_image_transform,
-    build_model,
-    build_task,
+    build_strategy,
     build_tracker,
-    build_trainer,
     check_parts,
 )  # fmt: skip
 from vlm.compose import Sentence
 from vlm.config import PARTS
-from vlm.data.gate import check as check_labels
-from vlm.data.gate import describe as describe_labels
-from vlm.data.module import DataModule
 from vlm.quiet import quiet_libraries
 from vlm.run.folder import write_json
 from vlm.sentence import PlannedStage
 from vlm.study.scores import PlannedEvaluation, known_metrics, plan_evaluations
+from vlm.study.stage import load_model, train_stage
 from vlm.tracking.base import Tracker
+from vlm.tracking.none import NoTracker
 from vlm.tracking.provenance import provenance
-from vlm.training.manifest import describe_run
-from vlm.training.parts import describe_parts
-from vlm.training.resume import check_checkpoint
-from vlm.training.task import Task
-from vlm.training.weights import load_weights, save_weights
 
 
 class Cell:
@@ -53,11 +43,19 @@ class Cell:
     def __init__(self, sentence: Sentence, planned: PlannedStage, overrides: list[str]) -> None:
         quiet_libraries()
         self.sentence, self.planned, self.overrides = sentence, planned, overrides
-        self.tracker: Tracker = build_tracker(sentence.config)
+        # The first process of a group keeps the record of all.
+        self.tracker: Tracker = NoTracker() if ranks.rank() else build_tracker(sentence.config)
         torch.set_num_threads(sentence.config.trainer.num_threads)
+        torch.set_float32_matmul_precision("high")  # TF32, where there is such
 
     def run(self) -> str:
         """Do what is missing; return the tracker's name of the run."""
+        with ranks.joined(
+            self.sentence.config.trainer.accelerator, build_strategy(self.sentence.config).is_group
+        ):
+            return self._run()
+
+    def _run(self) -> str:
         config = self.sentence.config
         for stage in self.planned.lineage():
             check_parts(stage.config)
@@ -68,11 +66,13 @@ class Cell:
             for stage in self.planned.lineage():
                 self._train(stage, run)
             evaluations = plan_evaluations(self.planned)
-            for evaluation in evaluations:
+            for evaluation in evaluations if not ranks.rank() else []:
                 self._evaluate(evaluation, run)
         except BaseException:
             self.tracker.finish(run, succeeded=False)
             raise
+        if ranks.rank():
+            return run
         self.tracker.log_metrics(run, known_metrics(evaluations))
         self._keep(self.planned, run)
         self.tracker.finish(run, succeeded=True)
@@ -88,8 +88,8 @@ class Cell:
 
     def _train(self, stage: PlannedStage, cell_run: str) -> None:
         """Train the stage, unless it is finished or somebody else finishes it first."""
-        with stage.folder.lock():
-            if stage.folder.is_finished:
+        with nullcontext() if ranks.rank() else stage.folder.lock():
+            if ranks.agreed(stage.folder.is_finished):
                 return
             words = {part: self.sentence.choices[part] for part in PARTS} | {"stage": stage.name}
             name = f"{stage.config.name}/{stage.name}"
@@ -122,68 +122,6 @@ class Cell:
         rows = _with_pictures(benchmark.questions(), evaluation, config.evaluation.table_size)
         self.tracker.log_table(run, f"predictions/{planned.name}", rows)
         self.tracker.log_artifact(run, planned.path)
-
-
-def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
-    """Train one stage from where it stands to its end, and write its folder.
-
-    Raises:
-        StoppedEarly: Somebody asked it to stop; its state is saved.
-        ValueError: Nothing right is learned from a source, a saved state does not fit, or the loss is not a
-            number.
-    """
-    config, folder, started = stage.config, stage.folder, time.monotonic()
-    lightning.seed_everything(config.seed, verbose=False)
-    model = build_model(config)
-    data = build_data(config, model)
-    seen = data.look(config.trainer.gate.samples)
-    check_labels(seen, config.trainer.gate.tolerance)
-    before = [earlier.folder.weights for earlier in stage.lineage()][:-1]
-    task = build_task(config, model, data.num_steps, before)
-    task.configure_model()
-    trainer = build_trainer(stage, data.num_steps, tracker.logger(run))
-    folder.config.write_text(OmegaConf.to_yaml(config, resolve=True))
-    resumed = folder.checkpoint if folder.checkpoint.is_file() else None
-    at = f", going on from step {check_checkpoint(resumed, task)}" if resumed else ""
-    print(f"{stage.name}: training {folder}, {data.num_steps} steps{at}\n{describe_parts(model)}")
-    print(*describe_labels(seen), sep="\n", flush=True)
-    _fit(trainer, task, data, resumed)
-    save_weights(model, task.adapters, folder.weights)
-    transform = build_image_transform(config, model)
-    manifest = describe_run(model, transform, folder.weights, stage.identity)
-    loss = float(trainer.callback_metrics["train/loss"])
-    seconds = round(time.monotonic() - started, 1)
-    if task.num_skipped:
-        print(f"{stage.name}: {task.num_skipped} samples were skipped")
-    done = {"steps": data.num_steps, "last_loss": loss, "seconds": seconds, "skipped": task.num_skipped}
-    folder.finish(manifest | done)
-
-
-def _fit(trainer: lightning.Trainer, task: Task, data: DataModule, resumed: Path | None) -> None:
-    """Train.
-
-    Raises:
-        ValueError: A process that prepares data was killed.
-    """
-    try:
-        trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
-    except RuntimeError as error:
-        if "DataLoader worker (pid" in str(error):
-            raise ValueError(
-                f"a process that prepares data was killed at step {trainer.global_step}, perhaps for want of "
-                "memory; lower trainer.num_workers, and say the same again to go on from the last checkpoint"
-            ) from error
-        raise
-
-
-def load_model(planned: PlannedStage) -> Any:
-    """Return the finished run's model, read from its folders, ready to answer."""
-    lightning.seed_everything(planned.config.seed, verbose=False)  # a frozen random part returns as it was
-    model = build_model(planned.config)
-    model.configure_model()
-    for stage in planned.lineage():
-        load_weights(model, stage.folder.weights)
-    return model.eval()
 
 
 def _with_pictures(questions: list[Question], evaluation: Evaluation, size: int) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from vlm.data.image import ImageTransform
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.run.fingerprint import files_hash
 from vlm.tracking.provenance import provenance
-from vlm.training.parts import learning_parts
+from vlm.training.parts import kind_of, learning_parts
 
 
 def describe_run(
@@ -20,7 +20,7 @@ def describe_run(
     for name in PARTS:
         part = model.get_submodule(name)
         parts[name] = {
-            "class": f"{type(part).__module__}.{type(part).__qualname__}",
+            "class": f"{kind_of(part).__module__}.{kind_of(part).__qualname__}",
             "licence": getattr(part, "licence", None),
             "learned": name in learned,
             "parameters": {

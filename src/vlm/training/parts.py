@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 
 from vlm.adapter.base import Adapter
-from vlm.config import PARTS, Learning
+from vlm.config import PARTS
 from vlm.model.vision_language import VisionLanguageModel
+from vlm.values import Learning
 
 
 def set_learning(
@@ -80,6 +82,12 @@ def learning_parts(model: VisionLanguageModel) -> dict[str, nn.Module]:
     }
 
 
+def kind_of(part: nn.Module) -> type:
+    """Return a part's class: torch's second form of sharding puts one of its own in front."""
+    kind = type(part)
+    return kind.__mro__[2] if isinstance(part, FSDPModule) else kind
+
+
 def describe_parts(model: VisionLanguageModel) -> str:
     """Return a table: part, class, parameters, and how many of them learn."""
     lines = []
@@ -88,5 +96,5 @@ def describe_parts(model: VisionLanguageModel) -> str:
         count = sum(weight.numel() for weight in part.parameters())
         learning = sum(weight.numel() for weight in part.parameters() if weight.requires_grad)
         verb = "frozen" if not learning else "learns" if learning == count else f"{learning:,} learn"
-        lines.append(f"  {name:<10} {type(part).__name__:<18} {count:>14,} parameters  {verb}")
+        lines.append(f"  {name:<10} {kind_of(part).__name__:<18} {count:>14,} parameters  {verb}")
     return "\n".join(lines)

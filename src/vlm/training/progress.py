@@ -5,34 +5,34 @@ import time
 from typing import Any
 
 import lightning
-import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vlm.data.steps import Step
+from vlm.training.task import Task
 
 PLAIN_EVERY_SECONDS = 15.0  # between lines where the output is no terminal
 SMOOTHING = 0.9  # of the shown rate
 
 
 class ProgressBar(lightning.Callback):
-    """Show a bar in a terminal, a line now and then elsewhere; log `throughput/tokens_per_second`.
+    """Show a bar in a terminal, a line now and then elsewhere.
 
     Args:
         title: Of the stage.
-        num_steps: Of the whole stage.
     """
 
-    def __init__(self, title: str, num_steps: int) -> None:
-        self.title, self.num_steps = title, num_steps
+    def __init__(self, title: str) -> None:
+        self.title, self.num_steps = title, 0
         self._tokens_per_second = 0.0
-        self._step_started = self._last_line = self._started = time.monotonic()
+        self._last_line = self._started = time.monotonic()
         self._first_step = 0
         self._bar: Progress | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Open the bar at the step where the run goes on."""
-        self._step_started = self._started = time.monotonic()
-        self._first_step = trainer.global_step
+        self._started = time.monotonic()
+        assert isinstance(pl_module, Task)
+        self._first_step, self.num_steps = pl_module.step, pl_module.plan.num_steps
         if sys.stdout.isatty():
             columns = (
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
@@ -52,13 +52,12 @@ class ProgressBar(lightning.Callback):
     ) -> None:
         """Show the step's figures."""
         now = time.monotonic()
-        rate = sum(len(row.ids) for row in batch.rows) / (now - self._step_started)
+        assert isinstance(pl_module, Task)
+        rate = pl_module.metrics.get("throughput/tokens_per_second", 0.0)
         smooth = SMOOTHING if self._tokens_per_second else 0.0
         self._tokens_per_second = smooth * self._tokens_per_second + (1 - smooth) * rate
-        self._step_started = now
-        pl_module.log("throughput/tokens_per_second", torch.tensor(self._tokens_per_second))
-        figures = f"loss {outputs['loss'].item():.3f}  {self._tokens_per_second:,.0f} tokens/s"
-        step = trainer.global_step
+        figures = f"loss {pl_module.metrics['train/loss']:.3f}  {self._tokens_per_second:,.0f} tokens/s"
+        step = pl_module.step
         if self._bar:
             self._bar.update(self._bar.task_ids[0], completed=step, figures=figures)
         elif now - self._last_line > PLAIN_EVERY_SECONDS or step == self.num_steps:

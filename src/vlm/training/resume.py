@@ -1,48 +1,84 @@
-"""Checkpoints to go on from: at intervals, and when somebody asks the run to stop."""
+"""Going on after a stop: states at intervals, and when somebody asks the run to stop."""
 
 import signal
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import lightning
-import torch
+
+from vlm import ranks
+from vlm.training.checkpoint import Checkpoints
+from vlm.training.task import Task
+
+INTERRUPTED, PREEMPTED = STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""Exit statuses of a run that saved its state and can be continued: a person stopped it, or a scheduler."""
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""What asks a run to stop; Slurm sends the last three as it is told to."""
 
 
 class StoppedEarly(Exception):  # noqa: N818 (nothing went wrong)
-    """The run was asked to stop, saved its state, and can be continued."""
+    """The run was asked to stop, saved its state, and can be continued.
+
+    Args:
+        step: That it stands at.
+        status: The exit status that says so.
+    """
+
+    def __init__(self, step: int, status: int) -> None:
+        super().__init__(f"stopped after step {step}")
+        self.status = status
 
 
 class Resumable(lightning.Callback):
-    """Save the trainer's state every few steps; on SIGINT or SIGTERM finish the step, save and stop.
+    """Save the state every few steps; when asked to stop, finish the step, save and stop.
 
     A second SIGINT interrupts at once, and the last saved state stands.
 
     Args:
-        path: Of the checkpoint; replaced whole, so that a kill in the middle leaves the one before.
+        checkpoints: Of the run.
+        first: The step of the state to go on from; None is the start.
         every: Steps between saves.
+        keep_best: Keep the state of the lowest validation loss, too.
     """
 
-    def __init__(self, path: Path, every: int) -> None:
-        self.path, self.every = path, every
-        self._asked = False
+    def __init__(self, checkpoints: Checkpoints, first: int | None, every: int, keep_best: bool) -> None:
+        self.checkpoints, self.first, self.every, self.keep_best = checkpoints, first, every, keep_best
+        self._asked = 0  # a status, or nobody has
         self._previous: dict[int, Any] = {}
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Bring the task, whose optimizer is made now, to where the state stands.
+
+        Raises:
+            ValueError: The state is damaged or does not fit.
+        """
+        assert isinstance(pl_module, Task)
+        if self.first is not None:
+            self.checkpoints.load(self.first, pl_module.state())
+            pl_module.num_skipped = int(self.checkpoints.facts(self.first)["skipped"])
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Listen."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             self._previous[number] = signal.signal(number, self._ask)
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any, **__: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any, **__: Any
+    ) -> None:
         """Save if it is time."""
-        if self._asked or trainer.global_step % self.every == 0:
-            self._save(trainer)
-        if self._asked:
+        assert isinstance(pl_module, Task)
+        asked = int(ranks.gathered([self._asked]).max())  # not every process is told
+        if asked or pl_module.step % self.every == 0:
+            self._save(pl_module)
+        if asked:
+            self.checkpoints.wait()
             self._restore()
-            raise StoppedEarly(f"stopped after step {trainer.global_step}")
+            raise StoppedEarly(pl_module.step, asked)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Listen no more."""
+        self.checkpoints.wait()
         self._restore()
 
     def on_exception(self, *_: Any) -> None:
@@ -52,33 +88,34 @@ class Resumable(lightning.Callback):
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._asked = True
+        self._asked = INTERRUPTED if number == signal.SIGINT else PREEMPTED
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
 
-    def _save(self, trainer: lightning.Trainer) -> None:
-        temporary = self.path.with_suffix(".partial")
-        trainer.save_checkpoint(temporary)
-        temporary.replace(self.path)
+    def _save(self, task: Task) -> None:
+        facts = {"skipped": task.num_skipped, "validation_loss": task.validation_loss}
+        self.checkpoints.save(task.step, task.state(), facts, self.keep_best)
 
 
-def check_checkpoint(path: Path, task: lightning.LightningModule) -> int:
-    """Return the step that a saved state stands at.
+def choose_step(checkpoints: Checkpoints, resume: str) -> int | None:
+    """Return the step that a run goes on from; None is its start.
+
+    Args:
+        checkpoints: Of the run.
+        resume: `auto`, `never`, or a step.
 
     Raises:
-        ValueError: It is damaged, or of other weights.
+        ValueError: No state stands at that step.
     """
-    remedy = "delete it to train the stage from its start"
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        saved, step = state["state_dict"], int(state["global_step"])
-    except Exception as error:
-        raise ValueError(f"{path} is no state to go on from ({type(error).__name__}); {remedy}") from error
-    weights = task.state_dict()
-    for name, tensor in saved.items():
-        if name not in weights or weights[name].shape != tensor.shape:
-            raise ValueError(f"{path} does not fit the model at {name}; {remedy}")
-    return step
+    steps = checkpoints.steps()
+    if resume == "never" or (resume == "auto" and not steps):
+        return None
+    if resume == "auto":
+        return steps[-1]
+    if not resume.isdecimal() or int(resume) not in steps:
+        there = f"those at {', '.join(map(str, steps))}" if steps else "none"
+        raise ValueError(f"resume={resume} must be auto, never, or a state of {checkpoints.folder}: {there}")
+    return int(resume)

@@ -1,21 +1,23 @@
-"""The LightningModule that trains: the loss of one batch, and what is logged of it."""
+"""The LightningModule that trains: a step's loss, shared over rows and devices, and what is noted of it."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from vlm import ranks
 from vlm.adapter.base import Adapter
-from vlm.config import Learning, Optimizer
+from vlm.data.batch import PackedBatch
 from vlm.data.steps import Step
 from vlm.model.vision_language import VisionLanguageModel
-from vlm.training.optimizer import build_optimizer, build_schedule
-from vlm.training.parts import learning_parts, set_learning
-from vlm.training.weights import load_weights
+from vlm.strategy.base import Strategy
+from vlm.training.average import Average
+from vlm.training.optimizer import build_optimizer, drop_early, set_rates
+from vlm.training.plan import Plan
+from vlm.training.start import start_parts
+from vlm.training.tally import Tally
 
 
 class Task(lightning.LightningModule):
@@ -23,89 +25,126 @@ class Task(lightning.LightningModule):
 
     Args:
         model: Not yet built.
-        learning: How parts learn: `Stage.learns`, `Stage.last_blocks` and the adapter.
-        optimizer: Its settings.
-        num_steps: Of the whole stage.
-        seed: Of what is random in a step.
-        starting_weights: Folders of weights to start from, each laid over the one before.
+        adapter: Of the parts that learn by one.
+        strategy: How the model is spread over devices.
+        plan: What is to be done.
+
+    Attributes:
+        first_step: Where a resumed run goes on.
+        metrics: What is noted of the last step, by name.
+        validation_loss: The last one that was taken (nats per token).
+        adapters: peft's models around the parts that learn by an adapter.
     """
 
-    def __init__(
-        self,
-        model: VisionLanguageModel,
-        learning: tuple[Mapping[str, Learning], Mapping[str, int], Adapter],
-        optimizer: Optimizer,
-        num_steps: int,
-        seed: int,
-        starting_weights: Sequence[Path],
-    ) -> None:
+    def __init__(self, model: VisionLanguageModel, adapter: Adapter, strategy: Strategy, plan: Plan) -> None:
         super().__init__()
         self.model = model
-        self.learning, self.optimizer_settings = learning, optimizer
-        self.num_steps, self.seed = num_steps, seed
+        self.adapter, self.strategy, self.plan = adapter, strategy, plan
         self.adapters: dict[str, nn.Module] = {}  # no submodules: they share the parts' weights
-        self.starting_weights = starting_weights
+        self.average: Average | None = None
+        self.first_step = 0
         self.num_skipped = 0  # samples that nothing could be learned from
+        self.metrics: dict[str, float] = {}
+        self.validation_loss: float | None = None
         self._configured = False
         self.automatic_optimization = False  # a step may be several rows
-        self.strict_loading = False  # checkpoints hold what learns; frozen parts come from their own files
+
+    @property
+    def step(self) -> int:
+        """Steps that are done, of the whole stage."""
+        return self.first_step + self.global_step
 
     def configure_model(self) -> None:
-        """Build the parts, start them from the stage before, freeze what does not learn; once."""
+        """Build the parts, start them from the stage before, freeze what does not learn, spread all; once."""
         if self._configured:
             return
         self._configured = True
-        self.model.configure_model()
-        for folder in self.starting_weights:
-            load_weights(self.model, folder)
-        self.adapters = set_learning(self.model, *self.learning)
+        self.adapters = start_parts(self.model, self.adapter, self.strategy, self.plan)
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW over what learns; the schedule moves every step."""
-        optimizer = build_optimizer(self.model, self.optimizer_settings)
-        schedule = build_schedule(optimizer, self.optimizer_settings, self.num_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW over what learns."""
+        optimizer = build_optimizer(self.model, self.plan.stage.optimizer)
+        decay = self.plan.stage.optimizer.ema
+        if decay is not None:
+            self.average = Average((w for w in self.model.parameters() if w.requires_grad), decay)
+        return optimizer
 
-    def training_step(self, step: Step, step_index: int) -> dict[str, Tensor]:
-        """Learn from a step's rows, one after another; return the mean loss of its supervised tokens.
+    def training_step(self, step: Step, step_index: int) -> None:
+        """Learn from a step's rows, one after another.
 
-        Raises:
-            ValueError: The loss is not a number.
+        The loss is the sum over all devices' supervised tokens, each by its weight, divided by the sum of
+        their weights; or the mean of the rows' means, as LLaVA's.
         """
+        settings, number = self.plan.stage.optimizer, self.step
         # Dropout is a function of the step, so that a resumed run draws what an uninterrupted one would.
-        torch.manual_seed((self.seed << 32) + self.global_step)
+        torch.manual_seed((self.plan.seed << 32) + (ranks.rank() << 24) + number)
         optimizer: Any = self.optimizers()
-        if step.num_skipped:
-            self.num_skipped += step.num_skipped
-            self.log("train/skipped", float(self.num_skipped))
-        weights = [row.supervised_weight for row in step.rows]
-        total = sum(weights)
-        loss = torch.zeros((), device=self.device)
-        for row, weight in zip(step.rows, weights, strict=True):
-            share = self.model.loss(row) * (weight / total)
-            self.manual_backward(share)
-            loss += share.detach()
-        if not loss.isfinite():
-            raise ValueError(
-                f"loss is {loss.item()} at step {self.global_step} ({step.rows[0].keys[0]}, ...); "
-                "lower stage.optimizer.learning_rate or set stage.optimizer.max_gradient_norm=1"
-            )
-        self.log("train/loss", loss)
-        self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
-        limit = self.optimizer_settings.max_gradient_norm
-        if limit is not None:
-            self.clip_gradients(optimizer, limit, "norm")
+        set_rates(optimizer, settings, number, self.plan.num_steps)
+        tally = Tally(self.plan.sources, step.num_skipped, self.device)
+        # Gradients are averaged over devices, and what is wanted is their sum.
+        total = self._total(step.rows) / ranks.world_size()
+        for place, row in enumerate(step.rows):
+            sums = self.model(row)
+            weights = sums.new_tensor([part.weight for part in row.learned])
+            share = (sums * weights).sum() * (self._scale(row) / total)
+            if place < len(step.rows) - 1:
+                share.backward()  # copies of the model need not agree before the last
+            else:
+                self.manual_backward(share)
+            tally.add(row, sums.detach(), share.detach() / ranks.world_size())
+        self.metrics = tally.metrics()
+        self.num_skipped += tally.num_skipped
+        if self.num_skipped:
+            self.metrics["train/skipped"] = self.num_skipped
+        self.metrics |= {f"train/learning_rate/{g['part']}": g["lr"] for g in optimizer.param_groups}
+        drop_early(optimizer.optimizer, settings, number)
         optimizer.step()
+        if self.average:
+            self.average.update()
         optimizer.zero_grad()
-        self.lr_schedulers().step()  # type: ignore[union-attr]
-        return {"loss": loss}
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what learns; the rest would be saved again and again."""
-        learned = {
-            f"model.{name}.{key}"
-            for name, part in learning_parts(self.model).items()
-            for key, value in part.state_dict(keep_vars=True).items()
-            if value.requires_grad or not isinstance(value, nn.Parameter)
-        }
-        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in learned}
+    def _scale(self, row: PackedBatch) -> float:
+        """What the row's summed loss is multiplied with, before all of them are divided."""
+        return 1.0 / row.supervised_weight if self.plan.by_row and row.supervised_weight else 1.0
+
+    def _total(self, rows: Sequence[PackedBatch]) -> Tensor:
+        """Return what the step's loss is divided by, on this device; rows that teach nothing do not count."""
+        weights = [row.supervised_weight for row in rows]
+        mine = sum(map(bool, weights)) if self.plan.by_row else sum(weights)
+        total = ranks.summed(torch.tensor(float(mine), device=self.device))
+        return total.clamp(min=torch.finfo(total.dtype).tiny)  # every sample of the step was left out
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient, if the stage says so; callbacks have seen it whole."""
+        limit = self.plan.stage.optimizer.max_gradient_norm
+        if limit is not None:
+            learning = [weight for weight in self.model.parameters() if weight.grad is not None]
+            norm = self.strategy.norm([weight.grad for weight in learning if weight.grad is not None])
+            torch.nn.utils.clip_grads_with_norm_(learning, limit, norm)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what a resumed run needs: what learns, its running statistics, its optimizer's moments.
+
+        The tensors are those in use, so that reading into them restores them.
+        """
+        optimizer: Any = self.optimizers()
+        learned = {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+        state = {f"weights.{name}": weight.detach() for name, weight in learned.items()}
+        kept = self.model.state_dict()
+        state |= {f"buffers.{name}": value for name, value in self.model.named_buffers() if name in kept}
+        for name, weight in learned.items():
+            moments = optimizer.state[weight] or _start(optimizer.state[weight], weight)
+            state |= {f"optimizer.{name}.{key}": value for key, value in moments.items()}
+        if self.average:
+            state |= {
+                f"average.{name}": value for name, value in zip(learned, self.average.values, strict=True)
+            }
+        return {self.strategy.state_name(name): tensor for name, tensor in state.items()}
+
+
+def _start(moments: dict[str, Tensor], weight: Tensor) -> dict[str, Tensor]:
+    """Give a weight the state that AdamW would begin with."""
+    moments["step"] = torch.zeros((), device=weight.device)
+    moments["exp_avg"] = torch.zeros_like(weight)
+    moments["exp_avg_sq"] = torch.zeros_like(weight)
+    return moments

@@ -6,25 +6,40 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
+from vlm import ranks
 from vlm.config import PARTS
 from vlm.model.vision_language import VisionLanguageModel
+from vlm.strategy.base import Strategy
+from vlm.tensor_file import write_tensors
 from vlm.training.parts import learning_parts
 
 PARTIAL = {"holds": "blocks"}
 """Marks a file that lacks the part's frozen weights."""
 
 
-def save_weights(model: VisionLanguageModel, adapters: Mapping[str, nn.Module], folder: Path) -> None:
-    """Write what learned: `<part>.safetensors`, or `<part>/` in peft's format."""
+def save_weights(
+    model: VisionLanguageModel, adapters: Mapping[str, nn.Module], folder: Path, strategy: Strategy
+) -> None:
+    """Write what learned: `<part>.safetensors`, or `<part>/` in peft's format.
+
+    All devices must call it; the first one writes, and never holds more of a part than one weight.
+    """
     for name, part in learning_parts(model).items():
         if name in adapters:
-            adapters[name].save_pretrained(folder / name)  # type: ignore[operator]
-            (folder / name / "README.md").unlink(missing_ok=True)  # a form with nothing filled in
+            save_adapter(adapters[name], folder / name, strategy)
         else:
-            save_part(part, folder / f"{name}.safetensors")
+            save_part(part, folder / f"{name}.safetensors", strategy)
+
+
+def save_adapter(adapted: nn.Module, folder: Path, strategy: Strategy) -> None:
+    """Write an adapter in peft's format."""
+    names = [name for name, weight in adapted.named_parameters() if weight.requires_grad]
+    whole = dict(strategy.wholes(adapted, names))
+    if not ranks.rank():
+        adapted.save_pretrained(folder, state_dict=whole)  # type: ignore[operator]
+        (folder / "README.md").unlink(missing_ok=True)  # a form with nothing filled in
 
 
 def load_weights(model: VisionLanguageModel, folder: Path) -> None:
@@ -58,12 +73,17 @@ def load_adapter(name: str, part: nn.Module, folder: Path) -> None:
         adapted.merge_and_unload(safe_merge=True)
 
 
-def save_part(part: nn.Module, path: Path) -> None:
+def save_part(part: nn.Module, path: Path, strategy: Strategy) -> None:
     """Write a part's learned weights; tied weights are written once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     weights = dict(part.named_parameters())
-    learned = {name: weight.detach().contiguous() for name, weight in weights.items() if weight.requires_grad}
-    save_file(learned, path, metadata=PARTIAL if len(learned) < len(weights) else None)
+    learned = {name: weight for name, weight in weights.items() if weight.requires_grad}
+    entries = {name: (tuple(weight.shape), weight.dtype) for name, weight in learned.items()}
+    whole = strategy.wholes(part, learned)
+    if ranks.rank():
+        for _ in whole:  # gathering takes everybody
+            pass
+    else:
+        write_tensors(path, entries, whole, PARTIAL if len(learned) < len(weights) else {})
 
 
 def load_part(name: str, part: nn.Module, path: Path) -> None:

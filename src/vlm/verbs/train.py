@@ -1,20 +1,21 @@
 """`vlm train`: compose the sentence, train each stage that nobody has trained, evaluate the last."""
 
 import argparse
+import os
+import signal
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from vlm import ranks
 from vlm.compose import Sentence, compose_sentence
 from vlm.corpus.generate import ensure_sources
 from vlm.sentence import PlannedStage, read_sentence
 from vlm.study.outcome import Outcome
 from vlm.study.scores import PlannedEvaluation, known_metrics, plan_evaluations
 from vlm.study.sweep import sweep
-
-STOPPED = 130
-"""Exit status of a run that was asked to stop and can be continued."""
 
 
 def run(words: Sequence[str]) -> int:
@@ -36,24 +37,24 @@ def run(words: Sequence[str]) -> int:
     return _train(sentence, asked.overrides)
 
 
-def _train(sentence: Sentence, overrides: list[str]) -> int:
+def _train(sentence: Sentence, words: list[str]) -> int:
     config = sentence.config
     cell = Path(config.cell) if config.cell else None
-    overrides = [word for word in overrides if not word.startswith(("cell=", "parent="))]
+    overrides = [word for word in words if not word.startswith(("cell=", "parent="))]
     ensure_sources(config)
     planned = read_sentence(config)
     evaluations = plan_evaluations(planned)
     recorded = Outcome.read(cell) if cell else None
-    finished = [stage for stage in planned.lineage() if stage.folder.is_finished]
-    for stage in finished:
-        steps = stage.folder.read_manifest()["steps"]
-        print(f"{stage.name}: {stage.folder} is finished ({steps} steps); nothing to train", flush=True)
     outcome = Outcome(overrides, tracking_run=recorded.tracking_run if recorded else None)
     known = planned.folder.is_finished and all(evaluation.read() for evaluation in evaluations)
     if not known or (cell and outcome.tracking_run is None):  # a sweep records even what is known
+        if needs_group(config):
+            return _launch(config, words)
         status = _work(sentence, planned, outcome)
-        if status:
+        if status or ranks.rank():
             return status
+    else:
+        say_what_is_finished(planned)
     _complete(outcome, planned, evaluations)
     if cell:
         outcome.write(cell)
@@ -62,17 +63,61 @@ def _train(sentence: Sentence, overrides: list[str]) -> int:
     return 0
 
 
+def needs_group(config: DictConfig) -> bool:
+    """Whether a group of processes is still to be started for the sentence.
+
+    Raises:
+        ValueError: One was started, of another size.
+    """
+    asked = config.devices * config.nodes
+    if not ranks.is_started_as_one_of_many():
+        return bool(asked > 1)
+    if ranks.world_size() != asked:
+        raise ValueError(
+            f"devices={config.devices} times nodes={config.nodes} is not the {ranks.world_size()} processes "
+            "that were started; let vlm start them, or say how many there are"
+        )
+    return False
+
+
+def say_what_is_finished(planned: PlannedStage) -> None:
+    """Say of each stage that nobody needs to train it."""
+    for stage in planned.lineage():
+        if stage.folder.is_finished:
+            steps = stage.folder.read_manifest()["steps"]
+            print(f"{stage.name}: {stage.folder} is finished ({steps} steps); nothing to train", flush=True)
+
+
+def _launch(config: DictConfig, words: list[str]) -> int:
+    """Let a group of processes do all of it; the first of them says and writes what came out."""
+    from vlm.study.launch import launch  # noqa: PLC0415 (torch takes seconds)
+
+    return _requeue(config, launch(config, words))
+
+
 def _work(sentence: Sentence, planned: PlannedStage, outcome: Outcome) -> int:
     """Do what is missing; only now is torch imported."""
     from vlm.study.cell import Cell  # noqa: PLC0415
     from vlm.training.resume import StoppedEarly  # noqa: PLC0415
 
+    say_what_is_finished(planned)
     try:
         outcome.tracking_run = Cell(sentence, planned, outcome.overrides).run()
     except StoppedEarly as stop:
         print(f"{stop}; the same command goes on from there", flush=True)
-        return STOPPED
+        if ranks.is_started_as_one_of_many():
+            return stop.status
+        return _requeue(sentence.config, stop.status)
     return 0
+
+
+def _requeue(config: DictConfig, status: int) -> int:
+    """Ask Slurm to start the job again, if it was Slurm that stopped it, and the sentence says so."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if config.trainer.requeue and job and status == 128 + signal.SIGTERM and not ranks.node():
+        print(f"asking Slurm to start job {job} again", flush=True)
+        subprocess.run(["scontrol", "requeue", job], check=True)
+    return status
 
 
 def _complete(outcome: Outcome, planned: PlannedStage, evaluations: list[PlannedEvaluation]) -> None:

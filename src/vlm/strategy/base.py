@@ -1,0 +1,59 @@
+"""A strategy spreads a model, its gradients and its optimizer over devices."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch.strategies import Strategy as LightningStrategy
+from torch import Tensor, nn
+
+
+class Strategy(ABC):
+    """The contract of every strategy; plain settings until `spread` is called."""
+
+    is_group = True
+    """Whether its devices are a group of processes, be it of one."""
+
+    shards = False
+    """Whether a device holds a share of each weight instead of a copy."""
+
+    @abstractmethod
+    def lightning(self, precision: str) -> tuple[LightningStrategy | str, Any]:
+        """Return Lightning's strategy and the precision that Lightning shall work in.
+
+        Args:
+            precision: As Lightning spells it.
+
+        Raises:
+            ValueError: It cannot be had with this strategy.
+        """
+
+    def spread(  # noqa: B027 (on one device there is nothing to do)
+        self, root: nn.Module, inner: Sequence[nn.Module], precision: str, device: str
+    ) -> None:
+        """Spread a built model, before the optimizer sees its weights.
+
+        Args:
+            root: The whole.
+            inner: Modules to be gathered one at a time, those within others first.
+            precision: As Lightning spells it.
+            device: `cpu` or `cuda`.
+
+        Raises:
+            ValueError: It cannot be spread.
+        """
+
+    def wholes(self, root: nn.Module, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+        """Yield weights by name, whole, on the CPU; all devices must ask for the same, in the same order."""
+        weights = dict(root.named_parameters())
+        for name in names:
+            yield name, weights[name].detach().cpu()
+
+    def norm(self, tensors: Iterable[Tensor]) -> Tensor:
+        """Return the 2-norm of tensors shaped and spread as weights are."""
+        return torch.nn.utils.get_total_norm(tensors)
+
+    def state_name(self, name: str) -> str:
+        """Return how a saved state calls a tensor that is spread as weights are."""
+        return name

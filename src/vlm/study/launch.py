@@ -1,0 +1,116 @@
+"""Start a sentence as a group of processes, one for each device, through torchrun's agent.
+
+The processes are fresh `vlm train`s that find their place in the environment; this one waits, passes
+signals on, and turns the first failure into the line that a single process would have printed.
+"""
+
+import hashlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import psutil
+from omegaconf import DictConfig
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from vlm.training.resume import STOP_SIGNALS, STOPPED
+
+PORT = 29400
+SECONDS_TO_DIE = 30
+"""Of the other processes, after one has failed."""
+
+
+def launch(config: DictConfig, overrides: Sequence[str]) -> int:
+    """Run `vlm train` on all devices; return its exit status.
+
+    Raises:
+        ValueError: What the first process that failed said.
+    """
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    agent = elastic_launch(_settings(config, overrides), sys.executable)
+    try:
+        with _passing_signals_on():
+            agent("-m", "vlm", "train", *overrides)
+    except ChildFailedError as failed:
+        return _failed(failed.failures)
+    return 0
+
+
+def _failed(failures: Mapping[int, ProcessFailure]) -> int:
+    """Return the exit status of a group that did not succeed; what others met when one died is no news.
+
+    Raises:
+        ValueError: What the process that failed first said.
+    """
+    stopped = [failure.exitcode for failure in failures.values() if failure.exitcode in STOPPED]
+    if stopped:
+        return max(stopped)
+    for failure in failures.values():
+        if failure.error_file_data.get("users"):
+            raise ValueError(failure.message)
+    rank, failure = min(failures.items(), key=lambda item: (item[1].exitcode, item[1].timestamp))
+    if failure.exitcode < 0:
+        raise ValueError(
+            f"process {rank} was ended by {signal.Signals(-failure.exitcode).name}, perhaps for want of "
+            "memory; the same command goes on from the last checkpoint"
+        )
+    print(failure.message, file=sys.stderr)
+    return failure.exitcode
+
+
+def _settings(config: DictConfig, overrides: Sequence[str]) -> LaunchConfig:
+    words = hashlib.sha256(" ".join(overrides).encode()).hexdigest()[:12]
+    return LaunchConfig(
+        min_nodes=config.nodes,
+        max_nodes=config.nodes,
+        nproc_per_node=config.devices,
+        run_id=os.environ.get("SLURM_JOB_ID", words),
+        rdzv_backend="c10d",
+        rdzv_endpoint=_meeting_point(config),
+        max_restarts=0,
+        signals_to_handle="SIGQUIT",  # ours are the others
+        shutdown_timeout=SECONDS_TO_DIE,
+    )
+
+
+def _meeting_point(config: DictConfig) -> str:
+    """Return where the machines find each other: as the sentence says, or the first one of a Slurm job.
+
+    Raises:
+        ValueError: Nobody says.
+    """
+    if config.nodes == 1:
+        return "localhost:0"
+    if config.trainer.rendezvous:
+        return str(config.trainer.rendezvous)
+    names = os.environ.get("SLURM_JOB_NODELIST")
+    if not names:
+        raise ValueError(
+            f"nodes={config.nodes}, but trainer.rendezvous is null and there is no Slurm job; say "
+            f"trainer.rendezvous=HOST:{PORT} with the same words on every machine"
+        )
+    command = ["scontrol", "show", "hostnames", names]
+    first = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
+    return f"{first}:{PORT + int(os.environ['SLURM_JOB_ID']) % 1000}"
+
+
+@contextmanager
+def _passing_signals_on() -> Iterator[None]:
+    """Let the processes finish their step and save when this one is asked to stop."""
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        for child in psutil.Process().children():
+            child.send_signal(number)
+
+    previous = {number: signal.signal(number, pass_on) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

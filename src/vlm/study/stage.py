@@ -1,0 +1,133 @@
+"""One stage, trained from where it stands to its end, and read again."""
+
+import time
+
+import lightning
+from omegaconf import OmegaConf
+
+from vlm import ranks
+from vlm.build import build_data, build_image_transform, build_model, build_task, build_trainer
+from vlm.data.gate import check as check_labels
+from vlm.data.gate import describe as describe_labels
+from vlm.data.module import DataModule
+from vlm.model.vision_language import VisionLanguageModel
+from vlm.sentence import PlannedStage
+from vlm.tracking.base import Tracker
+from vlm.training.checkpoint import Checkpoints
+from vlm.training.guards import Guards
+from vlm.training.manifest import describe_run
+from vlm.training.parts import describe_parts
+from vlm.training.progress import ProgressBar
+from vlm.training.proof import Proof
+from vlm.training.record import Recorder
+from vlm.training.resume import Resumable, choose_step
+from vlm.training.task import Task
+from vlm.training.weights import load_weights, save_weights
+
+
+def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
+    """Train one stage from where it stands to its end, and write its folder.
+
+    Raises:
+        StoppedEarly: Somebody asked it to stop; its state is saved.
+        ValueError: Nothing right is learned from a source, a saved state does not fit, a part that should
+            learn gets no gradient, or the loss is not a number.
+    """
+    config, folder, started = stage.config, stage.folder, time.monotonic()
+    lightning.seed_everything(config.seed, verbose=False)
+    model = build_model(config)
+    data = build_data(config, model)
+    checkpoints = Checkpoints(folder.checkpoints, config.trainer.keep_last)
+    first = choose_step(checkpoints, config.resume)
+    if not ranks.rank():
+        _say_what_is_read(stage, data, first)
+        folder.config.write_text(OmegaConf.to_yaml(config, resolve=True))
+        if config.resume != "auto":
+            checkpoints.forget_after(first or 0)
+    ranks.agreed(None)
+    before = [earlier.folder.weights for earlier in stage.lineage()][:-1]
+    task = build_task(config, model, data.num_steps, before)
+    task.first_step = data.first_step = first or 0
+    task.configure_model()
+    print(describe_parts(model), flush=True)
+    proof = Proof(model)
+    callbacks = _callbacks(stage, checkpoints, first)
+    _fit(build_trainer(config, task, callbacks, tracker.logger(run)), task, data)
+    _finish(stage, task, proof, started)
+    if not ranks.rank():
+        checkpoints.keep_only(checkpoints.best() if config.trainer.keep_best else None)
+
+
+def _say_what_is_read(stage: PlannedStage, data: DataModule, first: int | None) -> None:
+    """Look at every source, before any is learned from.
+
+    Raises:
+        ValueError: Nothing right is learned from one.
+    """
+    gate = stage.config.trainer.gate
+    seen = data.look(gate.samples)
+    check_labels(seen, gate.tolerance)
+    at = f", going on from step {first}" if first else ""
+    print(f"{stage.name}: training {stage.folder}, {data.num_steps} steps{at}")
+    print(*describe_labels(seen), sep="\n", flush=True)
+
+
+def _callbacks(stage: PlannedStage, checkpoints: Checkpoints, first: int | None) -> list[lightning.Callback]:
+    """Return them in the order in which they see a step's end."""
+    settings = stage.config.trainer
+    return [
+        Guards(stage.folder.path, settings.log_every),
+        ProgressBar(stage.name),
+        Recorder(settings.log_every),
+        Resumable(checkpoints, first, settings.checkpoint_every, settings.keep_best),
+    ]
+
+
+def _fit(trainer: lightning.Trainer, task: Task, data: DataModule) -> None:
+    """Train.
+
+    Raises:
+        ValueError: A process that prepares data was killed.
+    """
+    try:
+        trainer.fit(task, datamodule=data)
+    except RuntimeError as error:
+        if "DataLoader worker (pid" in str(error):
+            raise ValueError(
+                f"a process that prepares data was killed at step {task.step}, perhaps for want of "
+                "memory; lower trainer.num_workers, and say the same again to go on from the last checkpoint"
+            ) from error
+        raise
+
+
+def _finish(stage: PlannedStage, task: Task, proof: Proof, started: float) -> None:
+    """Write what was learned and, at last, what the run says of itself."""
+    model, config, folder = task.model, stage.config, stage.folder
+    if task.average:
+        task.average.settle()
+    changed = proof.of_what_changed(model)
+    print(proof.describe(changed), flush=True)
+    save_weights(model, task.adapters, folder.weights, task.strategy)
+    if ranks.rank():
+        return
+    if task.num_skipped:
+        print(f"{stage.name}: {task.num_skipped} samples were skipped")
+    manifest = describe_run(model, build_image_transform(config, model), folder.weights, stage.identity)
+    done = {
+        "steps": task.plan.num_steps,
+        "last_loss": task.metrics["train/loss"],
+        "seconds": round(time.monotonic() - started, 1),
+        "skipped": task.num_skipped,
+        "changed": changed,
+    }
+    folder.finish(manifest | done)
+
+
+def load_model(planned: PlannedStage) -> VisionLanguageModel:
+    """Return the finished run's model, read from its folders, ready to answer."""
+    lightning.seed_everything(planned.config.seed, verbose=False)  # a frozen random part returns as it was
+    model = build_model(planned.config)
+    model.configure_model()
+    for stage in planned.lineage():
+        load_weights(model, stage.folder.weights)
+    return model.eval()

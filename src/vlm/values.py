@@ -1,0 +1,66 @@
+"""Values that are one of a few words."""
+
+from enum import Enum
+
+
+class Learning(Enum):
+    """How a part takes part in a stage."""
+
+    frozen = "frozen"
+    full = "full"
+    blocks = "blocks"  # the last of its transformer's, as many as `last_blocks` says
+    adapter = "adapter"  # what the group `adapter` adds to it, and nothing else of it
+
+
+class BatchingMode(Enum):
+    """Which samples of a step share a row."""
+
+    packed = "packed"  # best fit, whole documents, no padding
+    padded = "padded"  # as they come, padded to the longest
+    grouped = "grouped"  # as LLaVA: a step of one modality, a row of about one length, padded to the longest
+
+
+class Schedule(Enum):
+    """What the learning rate does after its warm-up."""
+
+    cosine = "cosine"  # falls to zero along half a cosine
+    constant = "constant"
+
+
+class Parity(Enum):
+    """Whose arithmetic a training follows, where it is not the same."""
+
+    none = "none"  # the loss law: a step's sum over supervised tokens, divided by their number
+    llava = "llava"  # its rows, the mean over rows of their means, and its own labels
+
+
+class Checkpointing(Enum):
+    """What of a block's activations is kept for the backward pass."""
+
+    none = "none"  # everything
+    selective = "selective"  # what is dear to compute: matrix products and attention
+    full = "full"  # what enters the block
+
+
+class Kernels(Enum):
+    """Whose kernels an LLM's norms, rotations and gated layers run on."""
+
+    torch = "torch"
+    liger = "liger"  # the package liger-kernel, on CUDA
+
+
+class ImageMode(Enum):
+    """How a picture becomes squares."""
+
+    crop = "crop"  # shortest side to size, then the center
+    pad = "pad"  # to a square in the mean color, then to size
+    resize = "resize"  # to size, ratio lost
+    anyres = "anyres"  # the whole resized, then tiles of a grid that suits its ratio
+
+
+class Merge(Enum):
+    """In which order the visual tokens of a picture's tiles are read."""
+
+    flat = "flat"  # tile after tile
+    spatial = "spatial"  # row after row of the whole grid
+    unpad = "unpad"  # so, without what shows no picture, and with a learned vector at the end of each row
