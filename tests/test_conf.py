@@ -66,14 +66,14 @@ def test_what_must_be_said_is_named() -> None:
 
 def test_no_words_give_the_embedded_default() -> None:
     choices = compose_sentence([]).choices
-    expected = {"encoder": "tiny_clip", "projector": "mlp2", "llm": "tiny_llama", "stage": "instruct"}
+    expected = {"encoder": "tiny_clip", "projector": "mlp2", "llm": "tiny_llama", "stage": "instruct_shapes"}
     assert expected.items() <= choices.items()
-    assert choices["mixture"] == "instruct_default"
+    assert choices["mixture"] == "instruct_shapes_default"
 
 
 def test_the_mixture_follows_the_stage_unless_it_is_named() -> None:
-    assert set(compose_sentence(["stage=align"]).config.mixture) == {"caption"}
-    named = compose_sentence(["stage=align", "mixture=shapes_questions"]).config
+    assert set(compose_sentence(["stage=align_shapes"]).config.mixture) == {"caption"}
+    named = compose_sentence(["stage=align_shapes", "mixture=shapes_questions"]).config
     assert "ocr" in named.mixture
 
 
@@ -84,7 +84,7 @@ def test_a_stage_holds_the_stage_before_and_can_swap_change_or_drop_it() -> None
     assert changed.stage.after.optimizer.weight_decay == 0.1
     assert changed.stage.optimizer.weight_decay == 0.0
     assert compose_sentence(["stage.after=null"]).config.stage.after is None
-    deeper = compose_sentence(["stage@stage.after=instruct"]).config
+    deeper = compose_sentence(["stage@stage.after=instruct_shapes"]).config
     assert deeper.stage.after.after.name == "align"
 
 
@@ -94,7 +94,7 @@ def test_one_override_reweights_or_removes_a_source() -> None:
     assert "count" not in config.mixture
 
 
-@pytest.mark.parametrize("stage", ["align", "instruct"])
+@pytest.mark.parametrize("stage", ["align_shapes", "instruct_shapes"])
 def test_one_override_adds_a_source(stage: str) -> None:
     words = [f"stage={stage}", "+mixture.mine.shards=data/*.tar", "+mixture.mine.loss_weight=0.5"]
     source = compose_sentence(words).config.mixture.mine

@@ -46,7 +46,7 @@ def test_a_new_projector_is_two_files(copy: Path, words: list[str]) -> None:
     assert {"src/vlm/projector/row_mean.py", "conf/projector/row_mean.yaml"} <= {
         name for name, _ in NAMED_BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text())
     }
-    trained = run(copy, "vlm", "train", "projector=row_mean", "stage=align", "evaluation=none", *words)
+    trained = run(copy, "vlm", "train", "projector=row_mean", "stage=align_shapes", "evaluation=none", *words)
     assert trained.returncode == 0, trained.stderr
     assert "RowMeanProjector" in trained.stdout
     contract = run(copy, "pytest", "-q", "-k", "row_mean", "tests/projector/test_contract.py")

@@ -58,11 +58,11 @@ def test_what_can_change_weights_changes_the_folder(override: str, compose: Comp
 
 def test_a_stage_is_the_same_alone_and_as_somebodys_after(compose: Compose) -> None:
     [align, _] = read_sentence(compose()).lineage()
-    assert align.folder.path == read_sentence(compose("stage=align", "stage.batch_size=32")).folder.path
+    assert align.folder.path == read_sentence(compose("stage=align_shapes", "stage.batch_size=32")).folder.path
 
 
 def test_stages_come_innermost_first(compose: Compose) -> None:
-    deep = read_sentence(compose("stage@stage.after=instruct"))
+    deep = read_sentence(compose("stage@stage.after=instruct_shapes"))
     assert [stage.name for stage in deep.lineage()] == ["align", "instruct", "instruct"]
     assert [stage.config.stage.name for stage in deep.lineage()] == ["align", "instruct", "instruct"]
 
@@ -77,6 +77,6 @@ def test_the_data_counts_and_its_folder_does_not(compose: Compose, tmp_path: Pat
 
 
 def test_a_nested_stage_without_data_is_named(compose: Compose) -> None:
-    config = compose("stage@stage.after=align", "stage.after.mixture=null")
+    config = compose("stage@stage.after=align_shapes", "stage.after.mixture=null")
     with pytest.raises(ValueError, match=r"stage.after.mixture is not set"):
         read_sentence(config)

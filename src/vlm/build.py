@@ -150,7 +150,7 @@ def build_readers(config: DictConfig, model: VisionLanguageModel) -> dict[str, D
 
 def _shard_source(config: DictConfig, name: str) -> ShardSource:
     source, count = ShardSource(name, source_shards(config, name)), config.mixture[name].count
-    if count not in (None, len(source)):
+    if count not in (None, len(source)) and not config.twin:
         raise ValueError(
             f"mixture.{name}.count={count}, but its shards hold {len(source)} samples; find out why, or say "
             f"mixture.{name}.count=null"

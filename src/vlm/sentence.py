@@ -22,6 +22,9 @@ IRRELEVANT = ("licence", "made_by", "shards", "checkpoint")
 """Keys of parts and sources that cannot change weights, or that their content's hash stands for."""
 
 
+TWIN_SHARDS = "shapes/train/caption-*.tar"
+
+
 @dataclass(frozen=True)
 class PlannedStage:
     """One stage of a sentence.
@@ -83,9 +86,18 @@ def sources(config: DictConfig) -> Mapping[str, DictConfig]:
 
 
 def source_shards(config: DictConfig, name: str) -> list[Shard]:
-    """Return the shards of a source."""
+    """Return the shards of a source; a twin's whose shards are not there yet are captions of the shapes world.
+
+    Raises:
+        ValueError: Some are missing or not indexed.
+    """
     cache = ShardCache(Path(config.paths.cache) / "shards", int(config.trainer.cache_gib * 2**30))
-    return find_shards(f"mixture.{name}.shards", config.mixture[name].shards, cache)
+    try:
+        return find_shards(f"mixture.{name}.shards", config.mixture[name].shards, cache)
+    except ValueError:
+        if not config.twin:
+            raise
+    return find_shards(f"mixture.{name}.shards", f"{config.paths.data}/{TWIN_SHARDS}", cache)
 
 
 def _inner(config: DictConfig) -> DictConfig:

@@ -94,7 +94,7 @@ def test_a_step_from_elsewhere_is_the_one_from_here(
     sets = []
     for place in (f"{data_folder}/shapes/train", server):
         shards = f"mixture.caption.shards='{place}/caption-{{000000..000000}}.tar'"
-        config = compose("stage=align", "stage.after=null", shards)
+        config = compose("stage=align_shapes", "stage.after=null", shards)
         sets.append(build_dataset(config, build_model(config)))
     here, there = sets
     assert here[0].rows[0].keys == there[0].rows[0].keys

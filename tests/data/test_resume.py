@@ -20,7 +20,7 @@ def test_a_step_reads_its_own_samples_and_no_others(
     step: int, compose: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing before it is replayed."""
-    words = ["stage=align", "stage.after=null", "mixture.caption.samples=4000", "trainer.max_steps=null"]
+    words = ["stage=align_shapes", "stage.after=null", "mixture.caption.samples=4000", "trainer.max_steps=null"]
     config = compose(*words, "stage.steps=1000")
     dataset = build_dataset(config, build_model(config))
     dataset.measure(range(4 * step, 4 * step + 4))
@@ -60,7 +60,7 @@ class Reader(lightning.LightningModule):
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_resumed_run_reads_what_is_left(num_workers: int, compose: Compose, tmp_path: Path) -> None:
     def fit(first_step: int, num_steps: int) -> list[list[str]]:
-        config = compose("stage=align", "stage.after=null", "trainer.max_steps=6")
+        config = compose("stage=align_shapes", "stage.after=null", "trainer.max_steps=6")
         data = DataModule(build_dataset(config, build_model(config)), num_workers)
         data.first_step = first_step
         trainer = lightning.Trainer(

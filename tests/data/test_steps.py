@@ -163,14 +163,14 @@ def test_what_a_worker_finds_wrong_is_one_line(
         raise ValueError("caption/7: its picture cannot be decoded")
 
     monkeypatch.setattr(DocumentReader, "_pictures", broken)
-    assert main(["train", *words, "stage=align", f"trainer.num_workers={num_workers}"]) != 0
+    assert main(["train", *words, "stage=align_shapes", f"trainer.num_workers={num_workers}"]) != 0
     printed = capsys.readouterr().err.strip().splitlines()
     assert printed[-1] == "vlm: error: caption/7: its picture cannot be decoded"
 
 
 def test_a_mixture_of_nothing_is_an_error(compose: Compose, data_folder: Path) -> None:
     with pytest.raises(ValueError, match="mixture holds no sample"):
-        make(compose, "stage=align", "stage.after=null", "mixture.caption.weight=0.0001")
+        make(compose, "stage=align_shapes", "stage.after=null", "mixture.caption.weight=0.0001")
 
 
 @pytest.mark.parametrize(

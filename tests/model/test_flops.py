@@ -23,7 +23,7 @@ from vlm.training.parts import set_learning
 WHOLE = "stage.learns={encoder: full, projector: full, llm: full}"
 ONLY_LLM = "stage.learns={encoder: frozen, projector: frozen, llm: %s}"
 CELLS = {
-    "align": ["encoder=clip224", "projector=mlp2", "llm=vicuna7b", "stage=align"],
+    "align": ["encoder=clip224", "projector=mlp2", "llm=vicuna7b", "stage=align_shapes"],
     "instruct": ["encoder=clip224", "projector=mlp2", "llm=vicuna7b"],
     "all learns": ["encoder=dinov2_large", "projector=c_abstractor", "llm=gemma2_2b", WHOLE],
     "LoRA": ["projector=resampler64", "llm=mistral7b", "adapter=lora64", "stage.learns.llm=adapter"],
@@ -39,8 +39,8 @@ CELLS = {
         "encoder=clip336_s2", "projector=token_merge",
         "stage.learns={encoder: full, projector: frozen, llm: frozen}",
     ],
-    "SAM and a Q-Former": ["encoder=sam_base", "projector=qformer32", "stage=align"],
-    "tiles and row ends": ["image@stage.image=anyres_hd", "projector=pixel_shuffle", "stage=align"],
+    "SAM and a Q-Former": ["encoder=sam_base", "projector=qformer32", "stage=align_shapes"],
+    "tiles and row ends": ["image@stage.image=anyres_hd", "projector=pixel_shuffle", "stage=align_shapes"],
 }  # fmt: skip
 
 

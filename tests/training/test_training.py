@@ -51,7 +51,7 @@ def test_frozen_parts_stay_and_learning_parts_all_change(
 def test_a_stopped_run_goes_on_to_the_same_weights(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train("stage=align", f"paths.runs={tmp_path}/whole") == 0
+    assert train("stage=align_shapes", f"paths.runs={tmp_path}/whole") == 0
     step = Task.training_step
 
     def interrupted(self: Task, batch: object, batch_index: int) -> None:
@@ -61,12 +61,12 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
 
     with monkeypatch.context() as patch:
         patch.setattr(Task, "training_step", interrupted)
-        assert train("stage=align") == 130
+        assert train("stage=align_shapes") == 130
     stopped = folder(tmp_path / "runs", "align")
     assert (stopped / "checkpoints/1/state.json").exists()
     assert not (stopped / "manifest.json").exists()
     assert "stopped after step 1" in capsys.readouterr().out
-    assert train("stage=align") == 0
+    assert train("stage=align_shapes") == 0
     assert "going on from step 1" in capsys.readouterr().out
     assert not (stopped / "checkpoints").exists()
     whole = load_file(folder(tmp_path / "whole", "align") / "weights/projector.safetensors")
@@ -77,11 +77,11 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
 def test_a_finished_run_is_never_trained_twice(
     train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train("stage=align") == 0
+    assert train("stage=align_shapes") == 0
     manifest = folder(tmp_path / "runs", "align") / "manifest.json"
     written = manifest.stat().st_mtime_ns
     capsys.readouterr()
-    assert train("stage=align") == 0
+    assert train("stage=align_shapes") == 0
     assert "is finished (4 steps); nothing to train" in capsys.readouterr().out
     assert manifest.stat().st_mtime_ns == written
     assert train("stage.after.batch_size=4") == 0
@@ -93,7 +93,7 @@ def test_a_finished_run_is_never_trained_twice(
 
 
 def test_the_manifest_describes_the_run(train: Train, tmp_path: Path) -> None:
-    assert train("stage=align") == 0
+    assert train("stage=align_shapes") == 0
     manifest = json.loads((folder(tmp_path / "runs", "align") / "manifest.json").read_text())
     assert manifest["steps"] == 4
     assert manifest["parts"]["projector"]["learned"]
@@ -112,7 +112,7 @@ def stopped(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
     with monkeypatch.context() as patch:
         patch.setattr("vlm.study.stage.save_weights", full_disk)
-        assert train("stage=align", "trainer.checkpoint_every=2", "trainer.keep_last=2") != 0
+        assert train("stage=align_shapes", "trainer.checkpoint_every=2", "trainer.keep_last=2") != 0
     return folder(tmp_path / "runs", "align") / "checkpoints"
 
 
@@ -122,12 +122,12 @@ def test_a_state_that_does_not_fit_is_named(
     [file] = (stopped / "4").glob("*.safetensors")
     state = load_file(file)
     save_file(state | {"weights.projector.layers.0.bias": torch.zeros(2)}, file)
-    assert train("stage=align") != 0
+    assert train("stage=align_shapes") != 0
     assert (
         "checkpoints/4 does not fit the model at weights.projector.layers.0.bias" in capsys.readouterr().err
     )
     file.write_bytes(b"nonsense")
-    assert train("stage=align") != 0
+    assert train("stage=align_shapes") != 0
     printed = capsys.readouterr().err.strip()
     assert "is no state to go on from" in printed
     assert "delete it" in printed
@@ -138,16 +138,16 @@ def test_where_a_run_goes_on_can_be_said(
     train: Train, stopped: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sorted(path.name for path in stopped.iterdir()) == ["2", "4"]
-    assert train("stage=align", "resume=3") != 0
+    assert train("stage=align_shapes", "resume=3") != 0
     assert "resume=3 must be auto, never, or a state of" in capsys.readouterr().err
-    assert train("stage=align", "resume=2") == 0
+    assert train("stage=align_shapes", "resume=2") == 0
     assert "going on from step 2" in capsys.readouterr().out
     assert not stopped.exists()
 
 
 def test_a_run_can_be_begun_again(train: Train, stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    assert train("stage=align", "resume=never") == 0
+    assert train("stage=align_shapes", "resume=never") == 0
     assert "going on" not in capsys.readouterr().out
 
 
@@ -156,7 +156,7 @@ def test_a_loss_that_is_no_number_stops_the_run(
 ) -> None:
     nan = torch.tensor([float("nan")], requires_grad=True)
     monkeypatch.setattr("vlm.model.vision_language.language_loss", lambda *_: nan)
-    assert train("stage=align") != 0
+    assert train("stage=align_shapes") != 0
     assert "loss is nan at step 0; its batch is kept in" in capsys.readouterr().err
     [batch] = folder(tmp_path / "runs", "align").glob("not_finite/step-0-rank-0.safetensors")
     assert load_file(batch)["0.ids"].ndim == 1

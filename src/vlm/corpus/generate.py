@@ -14,13 +14,15 @@ WORLD_SEED = 2023
 def ensure_sources(config: DictConfig) -> None:
     """Make the shards of every source and benchmark that names a generator, if they are absent.
 
+    And the shapes world for a twin, whose sources may be read from it.
+
     Raises:
         ValueError: `made_by` names no generator.
     """
     makers = {node.get("made_by") for node in _readers(config)} - {None}
     for unknown in makers - {"shapes"}:
         raise ValueError(f"made_by must be shapes or null, got {unknown}")
-    if makers:
+    if makers or config.twin:
         ensure_shapes(Path(config.paths.data) / "shapes")
 
 
