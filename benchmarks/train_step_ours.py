@@ -90,12 +90,11 @@ def plan_task(job: Job, model: VisionLanguageModel) -> Task:
     optimizer = Optimizer(job.learning_rate, warmup_fraction=0.0, schedule=Schedule.constant)
     learns = {"encoder": Learning.frozen, "projector": Learning.full, "llm": LLM_LEARNS[job.stage]}
     stage = Stage(job.stage, learns, batch_size=job.batch, optimizer=optimizer)
-    on_gpu = job.device == "cuda"
     trainer = Trainer(
-        accelerator="gpu" if on_gpu else "cpu",
+        accelerator="gpu" if job.device == "cuda" else "cpu",
         precision=job.precision,
         tokens_per_row=job.size,
-        activation_checkpointing=Checkpointing.full if on_gpu else Checkpointing.none,
+        activation_checkpointing=Checkpointing.full if job.checkpointing else Checkpointing.none,
     )
     return Task(model, adapter, Single(), Plan(stage, trainer, job.steps, 0, [], ["bench"]))
 

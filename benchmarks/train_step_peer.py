@@ -1,4 +1,4 @@
-"""The peer's side of `train_step.py`: transformers' LLaVA under transformers' Trainer, as its users run it."""
+"""The peer's side of `train_step.py`: transformers' LLaVA under transformers' Trainer, as users run it."""
 
 import json
 import sys
@@ -148,8 +148,8 @@ def settings(job: Job, folder: str) -> TrainingArguments:
         optim="adamw_torch_fused",
         train_sampling_strategy="sequential",
         use_cpu=not on_gpu,
-        bf16=on_gpu,
-        gradient_checkpointing=on_gpu,
+        bf16=job.precision.startswith("bf16"),
+        gradient_checkpointing=job.checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},
         dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,

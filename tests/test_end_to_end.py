@@ -60,7 +60,9 @@ def test_a_sweep_trains_scores_records_and_reports(real: list[str], tmp_path: Pa
 
 
 def test_a_failing_cell_stops_no_other(words: list[str], tmp_path: Path) -> None:
-    sweep = vlm("train", "-m", "stage.learns.projector=frozen,full", "stage=align_shapes", "evaluation=none", *words)
+    sweep = vlm(
+        "train", "-m", "stage.learns.projector=frozen,full", "stage=align_shapes", "evaluation=none", *words
+    )
     assert sweep.returncode == 1
     assert "nothing to learn" in sweep.stderr
     cells = [
@@ -70,7 +72,13 @@ def test_a_failing_cell_stops_no_other(words: list[str], tmp_path: Path) -> None
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(words: list[str], tmp_path: Path) -> None:
-    long = [*words, "stage=align_shapes", "evaluation=none", "trainer.max_steps=300", "trainer.checkpoint_every=5"]
+    long = [
+        *words,
+        "stage=align_shapes",
+        "evaluation=none",
+        "trainer.max_steps=300",
+        "trainer.checkpoint_every=5",
+    ]
     process = subprocess.Popen([sys.executable, "-m", "vlm", "train", *long], env=ENVIRONMENT)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("runs/align-*/checkpoints/*/state.json")):
@@ -105,8 +113,8 @@ def test_evaluate_scores_a_finished_run_and_only_that(words: list[str]) -> None:
 
 def test_the_loss_falls(words: list[str], tmp_path: Path) -> None:
     run = [word for word in words if "max_steps" not in word and "tracking" not in word]
-    trained = vlm("train", *run, "stage=align_shapes", "stage.steps=30", "stage.batch_size=16", "evaluation=none",
-                  "trainer.log_every=1")  # fmt: skip
+    trained = vlm("train", *run, "stage=align_shapes", "stage.steps=30", "stage.batch_size=16",
+                  "evaluation=none", "trainer.log_every=1")  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     client = MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db")
     [experiment] = [found for found in client.search_experiments() if found.name == "default"]

@@ -58,7 +58,9 @@ def test_what_can_change_weights_changes_the_folder(override: str, compose: Comp
 
 def test_a_stage_is_the_same_alone_and_as_somebodys_after(compose: Compose) -> None:
     [align, _] = read_sentence(compose()).lineage()
-    assert align.folder.path == read_sentence(compose("stage=align_shapes", "stage.batch_size=32")).folder.path
+    assert (
+        align.folder.path == read_sentence(compose("stage=align_shapes", "stage.batch_size=32")).folder.path
+    )
 
 
 def test_stages_come_innermost_first(compose: Compose) -> None:

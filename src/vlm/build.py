@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from hydra.utils import get_class, get_object, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +18,7 @@ from vlm.benchmark.evaluate import Answerer
 from vlm.checkpoint import locate_all
 from vlm.config import Stage, Trainer
 from vlm.data.document import DocumentReader
+from vlm.data.held_out import HeldOut
 from vlm.data.image import ImageTransform
 from vlm.data.module import DataModule
 from vlm.data.shards import ShardSource
@@ -24,6 +26,7 @@ from vlm.data.steps import Batching, StepDataset
 from vlm.data.template import Template
 from vlm.encoder.base import Encoder
 from vlm.llm.base import LLM
+from vlm.model.flops import ModelFlops, count_flops
 from vlm.model.generate import answer
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.paths import projector_file
@@ -31,6 +34,7 @@ from vlm.projector.base import Projector
 from vlm.sentence import source_shards, sources
 from vlm.strategy.base import Strategy
 from vlm.tracking.base import Tracker
+from vlm.training.parts import set_learning
 from vlm.training.plan import Plan
 from vlm.training.task import Task
 from vlm.values import BatchingMode, ImageMode, Learning, Merge, Parity
@@ -143,6 +147,7 @@ def build_readers(config: DictConfig, model: VisionLanguageModel) -> dict[str, D
             build_image_transform(config, model, source.image),
             model.llm.context_length,
             source.loss_weight,
+            source.held_out,
         )
         for name, source in sources(config).items()
     }
@@ -150,6 +155,11 @@ def build_readers(config: DictConfig, model: VisionLanguageModel) -> dict[str, D
 
 def _shard_source(config: DictConfig, name: str) -> ShardSource:
     source, count = ShardSource(name, source_shards(config, name)), config.mixture[name].count
+    if config.mixture[name].held_out >= len(source):
+        raise ValueError(
+            f"mixture.{name}.held_out={config.mixture[name].held_out} leaves nothing of its {len(source)} "
+            "samples to learn from; lower it"
+        )
     if count not in (None, len(source)) and not config.twin:
         raise ValueError(
             f"mixture.{name}.count={count}, but its shards hold {len(source)} samples; find out why, or say "
@@ -166,7 +176,7 @@ def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset
     """
     stage, trainer = config.stage, config.trainer
     readers = build_readers(config, model)
-    num_drawn = draw_counts(config, {name: len(reader.shards) for name, reader in readers.items()})
+    num_drawn = draw_counts(config, {name: len(reader) for name, reader in readers.items()})
     num_samples = (
         round(sum(num_drawn.values()) * stage.epochs)
         if stage.steps is None
@@ -200,6 +210,14 @@ def _row_size(config: DictConfig) -> int:
             f"{config.stage.batching.mode.value}; set one of them otherwise"
         )
     return int(config.trainer.tokens_per_row)
+
+
+def build_held_out(config: DictConfig, dataset: StepDataset) -> HeldOut | None:
+    """Return what the outermost stage's sources hold out; None if they hold out nothing."""
+    pairs = zip(dataset.names, dataset.readers, strict=True)
+    readers = {name: reader for name, reader in pairs if reader.num_held_out}
+    cache = Path(config.paths.cache) / "measures"
+    return HeldOut(readers, config.trainer.tokens_per_row, cache) if readers else None
 
 
 def draw_counts(config: DictConfig, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -238,6 +256,21 @@ def build_task(
     return Task(model, build_adapter(config), build_strategy(config), plan)
 
 
+def build_flops(config: DictConfig) -> ModelFlops:
+    """Return what a row costs to learn from in the outermost stage; nothing is loaded.
+
+    Raises:
+        ValueError: It depends on values.
+    """
+    stage = OmegaConf.to_object(config.stage)
+    assert isinstance(stage, Stage)
+    model = plan_model(config)
+    with torch.device("meta"):
+        model.configure_model()
+        set_learning(model, stage.learns, stage.last_blocks, build_adapter(config))
+    return count_flops(model)
+
+
 def build_trainer(
     config: DictConfig, task: Task, callbacks: Sequence[lightning.Callback], logger: Any
 ) -> lightning.Trainer:
@@ -263,6 +296,7 @@ def build_trainer(
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
+            log_every_n_steps=1,  # ours is the Recorder's
         )
     except (ValueError, MisconfigurationException) as error:
         raise ValueError(

@@ -10,6 +10,7 @@ IGNORED = (
     ".*your dataloader is not resumable.*",  # it seeks to the trainer's step
     ".*LeafSpec.*",
     ".*is_gradient_checkpointing.*",  # peft asks transformers by the old name
+    ".*Our suggested max number of worker.*",  # as the trainer says
     ".*torch.distributed is disabled.*",  # one process saves alone
     ".*returned a view tensor.*",  # nothing is changed in place
 )

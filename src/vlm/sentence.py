@@ -63,7 +63,25 @@ def read_sentence(config: DictConfig) -> PlannedStage:
     used = any(Learning.adapter in stage.config.stage.learns.values() for stage in planned.lineage())
     if len(config.adapter) > 1 and not used:  # `none` has no settings
         raise ValueError("adapter has no effect: no part learns by it; set stage.learns.llm=adapter")
+    _require_held_out(planned)
     return planned
+
+
+def _require_held_out(planned: PlannedStage) -> None:
+    """Refuse to validate where no stage holds anything out.
+
+    Raises:
+        ValueError: So it is.
+    """
+    if any(source.held_out for stage in planned.lineage() for source in sources(stage.config).values()):
+        return
+    for key in ("keep_best", "validate_every", "sample_answers"):
+        if planned.config.trainer[key]:
+            name = next(iter(sources(planned.config)))
+            raise ValueError(
+                f"trainer.{key}={planned.config.trainer[key]}, but no source holds out samples; say "
+                f"mixture.{name}.held_out=100"
+            )
 
 
 def _read(config: DictConfig) -> PlannedStage:
@@ -86,7 +104,7 @@ def sources(config: DictConfig) -> Mapping[str, DictConfig]:
 
 
 def source_shards(config: DictConfig, name: str) -> list[Shard]:
-    """Return the shards of a source; a twin's whose shards are not there yet are captions of the shapes world.
+    """Return a source's shards; those of a twin that are not there yet are the shapes world's captions.
 
     Raises:
         ValueError: Some are missing or not indexed.
@@ -157,7 +175,7 @@ def _rows_identity(config: DictConfig, batching: dict[str, Any]) -> dict[str, An
 def _source_identity(config: DictConfig, name: str) -> dict[str, Any]:
     source = _plain(config.mixture[name])
     image = source["image"] and _image_identity(source["image"])
-    read = {key: source[key] for key in ("weight", "samples", "loss_weight", "template")}
+    read = {key: source[key] for key in ("weight", "samples", "held_out", "loss_weight", "template")}
     return {**read, "image": image, "content": content_hash(source_shards(config, name))}
 
 

@@ -30,9 +30,9 @@ def shards(data_folder: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def train(words: list[str], shards: Path) -> Train:
-    sentence = ["train", *words, "stage=align_shapes", "evaluation=none", f"mixture.caption.shards='{shards}/*.tar'",
-                "mixture.caption.made_by=null", "trainer.max_steps=6",
-                "trainer.checkpoint_every=1"]  # fmt: skip
+    sentence = ["train", *words, "stage=align_shapes", "evaluation=none",
+                f"mixture.caption.shards='{shards}/*.tar'", "mixture.caption.made_by=null",
+                "trainer.max_steps=6", "trainer.checkpoint_every=1"]  # fmt: skip
     return lambda *more: main([*sentence, *more])
 
 

@@ -30,7 +30,7 @@ def test_documents_lie_end_to_end_and_pictures_have_room() -> None:
     assert batch.boundaries.dtype == torch.int32
     assert batch.labels.tolist() == [IGNORE_ID] * 4 + [5, 6, IGNORE_ID, 7, 8]
     assert batch.keys == ["a/1", "b/2"]
-    assert batch.longest == 6
+    assert (batch.lengths, batch.longest, batch.num_pictures) == ([6, 3], 6, 1)
 
 
 def test_what_is_learned_is_known_by_source() -> None:

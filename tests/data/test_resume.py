@@ -20,7 +20,12 @@ def test_a_step_reads_its_own_samples_and_no_others(
     step: int, compose: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing before it is replayed."""
-    words = ["stage=align_shapes", "stage.after=null", "mixture.caption.samples=4000", "trainer.max_steps=null"]
+    words = [
+        "stage=align_shapes",
+        "stage.after=null",
+        "mixture.caption.samples=4000",
+        "trainer.max_steps=null",
+    ]
     config = compose(*words, "stage.steps=1000")
     dataset = build_dataset(config, build_model(config))
     dataset.measure(range(4 * step, 4 * step + 4))

@@ -1,7 +1,7 @@
 """`parity=llava` has LLaVA's losses and weights at every step, its training being written down again here.
 
-After LLaVA 1.2.2 (llava/train/train.py, llava_trainer.py, model/llava_arch.py) and its transformers, 4.37. Ours
-are only the order of samples, the prepared pictures and the frozen encoder.
+After LLaVA 1.2.2 (llava/train/train.py, llava_trainer.py, model/llava_arch.py) and its transformers, 4.37.
+Only the order of samples, the prepared pictures and the frozen encoder are ours.
 """
 
 import io
@@ -29,7 +29,6 @@ from vlm.corpus.write import Record, write_shards
 from vlm.data.steps import StepDataset
 from vlm.sentence import read_sentence
 from vlm.training.task import Task
-from vlm.values import Learning
 
 IMAGE_TOKEN, IGNORE, MAX_LENGTH = -200, -100, 2048
 WORD, ANSWER = "<image>", " ASSISTANT: "
@@ -45,24 +44,19 @@ WORDS = (
 )  # fmt: skip
 PARITY = ("parity=llava", "stage.batching.parity.row_size=2", "stage.batching.parity.mode=padded")
 GROUPED, DECAY = "stage.batching.parity.mode=grouped", "stage.optimizer.weight_decay=0.1"
+PROJECTOR = "stage.optimizer.projector.learning_rate=1e-3"
 INSTRUCT = (
     "stage=instruct", "mixture=shapes_questions",
     *(f"mixture.{name}.weight=0" for name in ("count", "relation", "exist", "ocr")),
     "mixture.conversation.samples=16", "mixture.attribute.samples=6",
 )  # fmt: skip
 ALIGN = (
-    "stage=align",
-    "mixture=shapes_captions",
-    "mixture.seen.weight=0",
-    "mixture.text.weight=0",
-    "mixture.caption.samples=38",
-)
+    "stage=align", "mixture=shapes_captions", "mixture.caption.samples=38",
+    "mixture.seen.weight=0", "mixture.text.weight=0",
+)  # fmt: skip
 LIKE_PARITY = ("stage.batching.mode=grouped", "trainer.samples_per_row=2", "llm.template.legacy=llava")
 CONVERSATIONS = {
-    "caption_like": [
-        ["What is this?\n<image>", "Noise."],
-        ["<image>\nTell me all.", "It rained, and " * 250],
-    ],
+    "told": [["What is this?\n<image>", "Noise."], ["<image>\nTell all.", "It rained, and " * 250]],
     "seen": [
         ["<image>\nAnd this?", "The same.", "Sure?", "Yes, quite sure.", "Why?", "It looks so."],
         ["Look: <image> is small. Which color?", "Grey", "Which else?", "None " * 40],
@@ -70,13 +64,9 @@ CONVERSATIONS = {
     "text": [
         ["Quote him.", "He said: ASSISTANT: red"],  # LLaVA's count does not add up: nothing is learned
         ["Go on for ever.", "One more.", "And then?", "Then came two, " * 250],
-        *(
-            [text for turn in range(1 + n % 3) for text in (f"Say {n}." * (turn + 1), f"{n}. " * n)]
-            for n in range(1, 13)
-        ),
+        *([f"Say {n}.", f"{n}. " * n] * (1 + n % 3) for n in range(1, 13)),
     ],
 }
-
 Ids = tuple[Tensor, Tensor]
 """Of a sample, and its labels."""
 
@@ -89,7 +79,6 @@ class Run:
     dataset: StepDataset
     losses: list[float]
     before: dict[str, Tensor]
-    learns_llm: bool
 
 
 def train(config: Any) -> Run:
@@ -101,7 +90,7 @@ def train(config: Any) -> Run:
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     note = LambdaCallback(on_train_batch_end=lambda *_: losses.append(task.metrics["train/loss"]))
     build_trainer(config, task, [note], None).fit(task, datamodule=data)
-    return Run(task, data.dataset, losses, before, config.stage.learns.llm is Learning.full)
+    return Run(task, data.dataset, losses, before)
 
 
 class Llava(nn.Module):
@@ -113,10 +102,10 @@ class Llava(nn.Module):
         config = LlamaConfig.from_dict(ours.llm.config.to_dict())
         config._attn_implementation = "eager"
         self.model, width = LlamaForCausalLM(config), ours.llm.text_dim
-        layers = nn.Linear(ours.encoder.vision_dim, width), nn.GELU(), nn.Linear(width, width)
-        self.mm_projector = nn.Sequential(*layers)
+        first, second = nn.Linear(ours.encoder.vision_dim, width), nn.Linear(width, width)
+        self.mm_projector = nn.Sequential(first, nn.GELU(), second)
         self.load_state_dict({name: run.before[our_name(name)] for name in self.state_dict()})
-        self.model.requires_grad_(run.learns_llm)
+        self.model.requires_grad_(ours.llm.head.requires_grad)
         self.tower = [ours.encoder]  # in a list, it is no submodule
         self.pad = ours.llm.tokenizer.pad_token_id
 
@@ -124,9 +113,7 @@ class Llava(nn.Module):
         """The collator, prepare_inputs_labels_for_multimodal, and the mean loss of a micro-batch."""
         ids = pad_sequence([ids for ids, _ in samples], True, self.pad)[:, :MAX_LENGTH]
         labels = pad_sequence([labels for _, labels in samples], True, IGNORE)[:, :MAX_LENGTH]
-        with torch.no_grad():
-            seen = self.tower[0](pixels)
-        features = iter(self.mm_projector(seen))
+        features = iter(self.mm_projector(self.tower[0](pixels).detach()))
         rows = zip(ids, labels, ids.ne(self.pad), strict=True)
         spliced = [self.splice(ids[mask], labels[mask], features) for ids, labels, mask in rows]
         lengths = torch.tensor([len(labels) for _, labels in spliced]).unsqueeze(1)
@@ -140,11 +127,10 @@ class Llava(nn.Module):
 
     def splice(self, ids: Tensor, labels: Tensor, features: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
         """Put features where the sentinels are; of a dummy's, none."""
-        embed = self.model.get_input_embeddings()
+        embed, embedded, kept = self.model.get_input_embeddings(), [], []
         edges = [-1, *torch.where(ids == IMAGE_TOKEN)[0].tolist(), len(ids)]
         if len(edges) == 2:
             return torch.cat([embed(ids), next(features)[0:0]])[:MAX_LENGTH], labels[:MAX_LENGTH]
-        embedded, kept = [], []
         for start, stop in pairwise(edges):
             embedded.append(embed(ids[start + 1 : stop]))
             kept.append(labels[start + 1 : stop])
@@ -164,7 +150,8 @@ def image_tokens(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return [*first, *(token for chunk in others for token in (IMAGE_TOKEN, *chunk[1:]))]
 
 
-def preprocess_plain(turns: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Ids:
+def preprocess_plain(turns: Sequence[str], pictured: bool, tokenizer: PreTrainedTokenizerBase) -> Ids:
+    assert pictured
     ids = torch.tensor(image_tokens(f"{WORD}{turns[1]}\n", tokenizer))
     return ids, ids.masked_fill(torch.arange(len(ids)) < 2, IGNORE)
 
@@ -183,9 +170,9 @@ def preprocess_v1(turns: Sequence[str], pictured: bool, tokenizer: PreTrainedTok
     def tokens(text: str) -> list[int]:
         return image_tokens(text, tokenizer) if pictured else tokenizer(text).input_ids
 
-    text = render_v1(turns)
+    text, at = render_v1(turns), 1
     ids = torch.tensor(tokens(text)[: None if pictured else MAX_LENGTH])
-    labels, at = ids.clone(), 1
+    labels = ids.clone()
     labels[0] = IGNORE
     for number, spoken in enumerate(text.split("</s>")):
         parts = spoken.split(ANSWER)
@@ -202,29 +189,24 @@ def preprocess_v1(turns: Sequence[str], pictured: bool, tokenizer: PreTrainedTok
 
 def micro_batches(run: Run, step: int) -> Iterator[tuple[list[Ids], Tensor]]:
     """Yield samples and their pixels, a dummy's for text."""
-    model = run.task.model
+    model, data = run.task.model, run.dataset
     tokenizer, side = model.llm.tokenizer, model.encoder.image_size
-    for places in run.dataset.rows(step):
+    preprocess = preprocess_v1 if model.llm.head.requires_grad else preprocess_plain
+    for places in data.rows(step):
         samples, pixels = [], []
-        for source, number in run.dataset.drawn(places).tolist():
-            reader = run.dataset.readers[source]
+        for source, number in data.drawn(places).tolist():
+            reader = data.readers[source]
             _, files = reader.shards.read(number)
             turns = [turn["value"] for turn in json.loads(files.pop("json"))["conversations"]]
-            is_v1 = run.learns_llm
-            made = (
-                preprocess_v1(turns, bool(files), tokenizer) if is_v1 else preprocess_plain(turns, tokenizer)
-            )
-            samples.append(made)
+            samples.append(preprocess(turns, bool(files), tokenizer))
             tiles = [model.encoder.normalise(reader.image_transform(file).tiles) for file in files.values()]
-            pixels.append(tiles[0] if tiles else torch.zeros(1, 3, side, side))
+            pixels += tiles or [torch.zeros(1, 3, side, side)]
         yield samples, torch.cat(pixels)
 
 
 def settings_of(model: Llava, decay: float, projector_rate: float | None) -> dict[str, tuple[float, float]]:
     """create_optimizer: the rate and decay of each weight that learns."""
-    norms = [
-        path for path, module in model.named_modules() if isinstance(module, nn.LayerNorm | LlamaRMSNorm)
-    ]
+    norms = {path for path, part in model.named_modules() if isinstance(part, nn.LayerNorm | LlamaRMSNorm)}
     return {
         name: (
             projector_rate if projector_rate and "mm_projector" in name else RATE,
@@ -239,19 +221,17 @@ def cosine(step: int) -> float:
     """get_cosine_schedule_with_warmup."""
     warmup = math.ceil(STEPS * WARMUP)
     if step < warmup:
-        return step / max(1, warmup)
-    progress = (step - warmup) / max(1, STEPS - warmup)
-    return max(0.0, 0.5 * (1.0 + math.cos(math.pi * 0.5 * 2.0 * progress)))
+        return step / warmup
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, STEPS - warmup)))
 
 
 def train_theirs(model: Llava, run: Run, settings: dict[str, tuple[float, float]]) -> list[float]:
     """Return the mean of the micro-batches' means of each step."""
-    weights = dict(model.named_parameters())
     groups = [
-        {"params": [weights[name]], "peak": rate, "weight_decay": decay}
+        {"params": [model.get_parameter(name)], "peak": rate, "weight_decay": decay}
         for name, (rate, decay) in settings.items()
     ]
-    optimizer, losses = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.999), eps=1e-8), []
+    optimizer, losses = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8), []
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * cosine(step)
@@ -280,11 +260,7 @@ def sources(tmp_path: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "case",
-    [
-        (*INSTRUCT, GROUPED, DECAY),
-        (*INSTRUCT, "stage.optimizer.projector.learning_rate=1e-3"),
-        (*ALIGN, DECAY),
-    ],
+    [(*INSTRUCT, GROUPED, DECAY), (*INSTRUCT, PROJECTOR), (*ALIGN, DECAY)],
     ids=["instruct", "instruct-projector-rate", "align"],
 )
 def test_losses_and_weights_are_llavas(case: tuple[str, ...], compose: Compose, sources: list[str]) -> None:
@@ -292,9 +268,9 @@ def test_losses_and_weights_are_llavas(case: tuple[str, ...], compose: Compose, 
     run, ours = train(config), config.stage.optimizer
     theirs = Llava(run)
     settings = settings_of(theirs, ours.weight_decay, ours.projector.learning_rate)
-    names = {id(weight): name for name, weight in run.task.model.named_parameters()}
-    groups = run.task.trainer.optimizers[0].param_groups
-    found = {names[id(w)]: (g["peak"], g["weight_decay"]) for g in groups for w in g["params"]}
+    names = {weight: name for name, weight in run.task.model.named_parameters()}
+    [adamw] = run.task.trainer.optimizers
+    found = {names[w]: (g["peak"], g["weight_decay"]) for g in adamw.param_groups for w in g["params"]}
     assert found == {our_name(name): values for name, values in settings.items()}
     assert train_theirs(theirs, run, settings) == pytest.approx(run.losses, rel=1e-6)
     after = run.task.model.state_dict()
@@ -302,7 +278,8 @@ def test_losses_and_weights_are_llavas(case: tuple[str, ...], compose: Compose, 
         away = (after[our_name(name)] - weight).norm()
         assert away <= 1e-5 * weight.norm(), name
         assert away <= 1e-4 * (weight - run.before[our_name(name)]).norm(), name
-    assert run.task.num_skipped == run.learns_llm
+    assert all(torch.equal(after[name], run.before[name]) for name in after if name.startswith("encoder."))
+    assert run.task.num_skipped == ("stage=instruct" in case)
 
 
 def test_without_parity_a_steps_loss_is_that_of_its_tokens(compose: Compose) -> None:
@@ -311,14 +288,12 @@ def test_without_parity_a_steps_loss_is_that_of_its_tokens(compose: Compose) -> 
     theirs, batches = Llava(run), list(micro_batches(run, 0))
     means = torch.stack([theirs(*batch).detach() for batch in batches])
     counts = torch.tensor([sum(int((labels != IGNORE).sum()) for _, labels in rows) for rows, _ in batches])
-    [loss] = run.losses
-    assert loss == pytest.approx(float((means * counts).sum() / counts.sum()), rel=1e-6)
-    assert loss != pytest.approx(float(means.mean()), rel=1e-4)
+    assert run.losses == pytest.approx([float((means * counts).sum() / counts.sum())], rel=1e-6)
+    assert run.losses != pytest.approx([float(means.mean())], rel=1e-4)
 
 
 def test_parity_is_part_of_the_fingerprint(compose: Compose) -> None:
     one = read_sentence(compose(*WORDS, *INSTRUCT, *LIKE_PARITY))
     other = read_sentence(compose(*WORDS, *INSTRUCT, *LIKE_PARITY, *PARITY, GROUPED))
-    differing = {key for key, value in one.identity.items() if other.identity[key] != value}
-    assert differing == {"parity"}
+    assert {key for key, value in one.identity.items() if other.identity[key] != value} == {"parity"}
     assert one.folder.path != other.folder.path

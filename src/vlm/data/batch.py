@@ -43,9 +43,10 @@ class PackedBatch:
         labels: The id at supervised positions, `IGNORE_ID` elsewhere; not shifted.
         position_ids: Counted from the start of each document.
         boundaries: Where documents begin and end; int32, as varlen attention wants it.
-        longest: Tokens of the longest document.
+        lengths: Tokens of each document, and of what fills the row up.
         tiles: The pictures', in the order of their placeholders.
         visual_index: Which visual tokens of the tiles take those places, in order.
+        num_pictures: Whose tiles they are.
         keys: `source/key` of each document.
         learned: What it teaches, one entry for each source.
     """
@@ -54,11 +55,17 @@ class PackedBatch:
     labels: TokenIds
     position_ids: TokenIds
     boundaries: Boundaries
-    longest: int
+    lengths: list[int]
     tiles: Tiles
     visual_index: VisualIndex
+    num_pictures: int
     keys: list[str]
     learned: list[Learned]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest document."""
+        return max(self.lengths)
 
     @property
     def num_supervised(self) -> int:
@@ -110,9 +117,10 @@ def pack(
         labels=torch.from_numpy(labels),
         position_ids=torch.from_numpy(np.arange(boundaries[-1]) - starts),
         boundaries=torch.from_numpy(boundaries.astype(np.int32)),
-        longest=max(padded + filler),
+        lengths=padded + filler,
         tiles=tiles,
         visual_index=visual_index,
+        num_pictures=len(pictures),
         keys=[document.key for document in documents],
         learned=_learned(documents, boundaries),
     )

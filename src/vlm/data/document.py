@@ -51,6 +51,7 @@ class DocumentReader:
         image_transform: How pictures become tiles.
         context_length: Tokens that a document is cut to, at its right end, as LLaVA does.
         loss_weight: Of each supervised token.
+        num_held_out: Samples at the end that are not learned from.
     """
 
     def __init__(
@@ -61,10 +62,20 @@ class DocumentReader:
         image_transform: ImageTransform,
         context_length: int,
         loss_weight: float = 1.0,
+        num_held_out: int = 0,
     ) -> None:
         self.shards, self.template, self.tokenizer = shards, template, tokenizer
         self.image_transform, self.context_length = image_transform, context_length
-        self.loss_weight = loss_weight
+        self.loss_weight, self.num_held_out = loss_weight, num_held_out
+
+    def __len__(self) -> int:
+        return len(self.shards) - self.num_held_out
+
+    @property
+    def shard_sizes(self) -> list[int]:
+        """Samples of each shard that are learned from."""
+        ends = np.minimum(self.shards.starts, len(self))
+        return [int(size) for size in np.diff(ends) if size]
 
     def __getitem__(self, number: int) -> Document:
         """Return a document.

@@ -105,9 +105,7 @@ class StepDataset(Dataset[Step]):
         on_error: str,
     ) -> None:
         self.readers, self.names = list(readers.values()), list(readers)
-        self.sizes = [
-            SourceSize(reader.shards.shard_sizes, num_drawn[name]) for name, reader in readers.items()
-        ]
+        self.sizes = [SourceSize(reader.shard_sizes, num_drawn[name]) for name, reader in readers.items()]
         self.epoch_size = sum(size.num_drawn for size in self.sizes)
         if not self.epoch_size:
             raise ValueError("mixture holds no sample; raise a source's weight or give it shards")

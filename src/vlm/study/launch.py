@@ -54,14 +54,16 @@ def _failed(failures: Mapping[int, ProcessFailure]) -> int:
     for failure in failures.values():
         if failure.error_file_data.get("users"):
             raise ValueError(failure.message)
-    rank, failure = min(failures.items(), key=lambda item: (item[1].exitcode, item[1].timestamp))
-    if failure.exitcode < 0:
+    for rank, failure in failures.items():
+        if failure.exitcode >= 0 or failure.exitcode == -signal.SIGTERM:  # which is how the others are ended
+            continue
         raise ValueError(
             f"process {rank} was ended by {signal.Signals(-failure.exitcode).name}, perhaps for want of "
             "memory; the same command goes on from the last checkpoint"
         )
-    print(failure.message, file=sys.stderr)
-    return failure.exitcode
+    first = min(failures.values(), key=lambda failure: failure.timestamp)
+    print(first.message, file=sys.stderr)
+    return 1
 
 
 def _settings(config: DictConfig, overrides: Sequence[str]) -> LaunchConfig:

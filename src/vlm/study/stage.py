@@ -1,12 +1,22 @@
 """One stage, trained from where it stands to its end, and read again."""
 
 import time
+from functools import partial
+from typing import Any
 
 import lightning
 from omegaconf import OmegaConf
 
 from vlm import ranks
-from vlm.build import build_data, build_image_transform, build_model, build_task, build_trainer
+from vlm.build import (
+    build_data,
+    build_flops,
+    build_held_out,
+    build_image_transform,
+    build_model,
+    build_task,
+    build_trainer,
+)
 from vlm.data.gate import check as check_labels
 from vlm.data.gate import describe as describe_labels
 from vlm.data.module import DataModule
@@ -16,12 +26,14 @@ from vlm.tracking.base import Tracker
 from vlm.training.checkpoint import Checkpoints
 from vlm.training.guards import Guards
 from vlm.training.manifest import describe_run
+from vlm.training.meter import Meter
 from vlm.training.parts import describe_parts
 from vlm.training.progress import ProgressBar
 from vlm.training.proof import Proof
 from vlm.training.record import Recorder
 from vlm.training.resume import Resumable, choose_step
 from vlm.training.task import Task
+from vlm.training.validation import Show, Validation
 from vlm.training.weights import load_weights, save_weights
 
 
@@ -51,7 +63,7 @@ def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
     task.configure_model()
     print(describe_parts(model), flush=True)
     proof = Proof(model)
-    callbacks = _callbacks(stage, checkpoints, first)
+    callbacks = _callbacks(stage, data, checkpoints, first, partial(_show, tracker, run))
     _fit(build_trainer(config, task, callbacks, tracker.logger(run)), task, data)
     _finish(stage, task, proof, started)
     if not ranks.rank():
@@ -72,11 +84,28 @@ def _say_what_is_read(stage: PlannedStage, data: DataModule, first: int | None) 
     print(*describe_labels(seen), sep="\n", flush=True)
 
 
-def _callbacks(stage: PlannedStage, checkpoints: Checkpoints, first: int | None) -> list[lightning.Callback]:
+def _show(tracker: Tracker, run: str, step: int, rows: list[dict[str, Any]]) -> None:
+    tracker.log_table(run, f"answers/step-{step}", rows)
+
+
+def _callbacks(
+    stage: PlannedStage, data: DataModule, checkpoints: Checkpoints, first: int | None, show: Show
+) -> list[lightning.Callback]:
     """Return them in the order in which they see a step's end."""
     settings = stage.config.trainer
+    try:
+        flops = build_flops(stage.config)
+    except ValueError as error:
+        print(f"{stage.name}: no MFU: {error}")
+        flops = None
+    held_out = build_held_out(stage.config, data.dataset)
+    validation = (
+        [Validation(held_out, settings.validate_every, settings.sample_answers, show)] if held_out else []
+    )
     return [
+        Meter(flops, settings.log_every, settings.activation_checkpointing, settings.peak_tflops),
         Guards(stage.folder.path, settings.log_every),
+        *validation,
         ProgressBar(stage.name),
         Recorder(settings.log_every),
         Resumable(checkpoints, first, settings.checkpoint_every, settings.keep_best),

@@ -7,6 +7,7 @@ from typing import Any
 import lightning
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vlm import ranks
 from vlm.data.steps import Step
 from vlm.training.task import Task
 
@@ -24,13 +25,13 @@ class ProgressBar(lightning.Callback):
     def __init__(self, title: str) -> None:
         self.title, self.num_steps = title, 0
         self._tokens_per_second = 0.0
-        self._last_line = self._started = time.monotonic()
+        self._step_started = self._last_line = self._started = time.monotonic()
         self._first_step = 0
         self._bar: Progress | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Open the bar at the step where the run goes on."""
-        self._started = time.monotonic()
+        self._step_started = self._started = time.monotonic()
         assert isinstance(pl_module, Task)
         self._first_step, self.num_steps = pl_module.step, pl_module.plan.num_steps
         if sys.stdout.isatty():
@@ -51,9 +52,11 @@ class ProgressBar(lightning.Callback):
         batch_idx: int,
     ) -> None:
         """Show the step's figures."""
-        now = time.monotonic()
         assert isinstance(pl_module, Task)
-        rate = pl_module.metrics.get("throughput/tokens_per_second", 0.0)
+        now = time.monotonic()
+        num_tokens = sum(len(row.ids) for row in batch.rows) * ranks.world_size()  # as many elsewhere, about
+        rate = num_tokens / (now - self._step_started)
+        self._step_started = now
         smooth = SMOOTHING if self._tokens_per_second else 0.0
         self._tokens_per_second = smooth * self._tokens_per_second + (1 - smooth) * rate
         figures = f"loss {pl_module.metrics['train/loss']:.3f}  {self._tokens_per_second:,.0f} tokens/s"

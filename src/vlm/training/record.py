@@ -8,7 +8,7 @@ from vlm.training.task import Task
 
 
 class Recorder(lightning.Callback):
-    """Write the task's notes every few steps, and those of the last; it is the last callback.
+    """Write the task's notes every few steps, and those of the last; each source's loss is that of all since.
 
     Args:
         every: Steps between.
@@ -22,7 +22,13 @@ class Recorder(lightning.Callback):
     ) -> None:
         """Write, if it is time."""
         assert isinstance(pl_module, Task)
-        if trainer.logger and is_time(pl_module, self.every):
+        if not is_time(pl_module, self.every):
+            return
+        for source, (summed, count) in pl_module.by_source.items():
+            if count:
+                pl_module.metrics[f"train/loss/{source}"] = summed / count
+        pl_module.by_source = {}
+        if trainer.logger:
             trainer.logger.log_metrics(pl_module.metrics, step=pl_module.step)
 
 

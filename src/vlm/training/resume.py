@@ -69,7 +69,8 @@ class Resumable(lightning.Callback):
         """Save if it is time."""
         assert isinstance(pl_module, Task)
         asked = int(ranks.gathered([self._asked]).max())  # not every process is told
-        if asked or pl_module.step % self.every == 0:
+        may_be_best = self.keep_best and pl_module.validation_loss is not None
+        if asked or may_be_best or pl_module.step % self.every == 0:
             self._save(pl_module)
         if asked:
             self.checkpoints.wait()

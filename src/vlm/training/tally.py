@@ -40,15 +40,10 @@ class Tally:
                 self._sums[place] += summed
                 self._counts[place] += len(part.places)
 
-    def metrics(self) -> dict[str, float]:
-        """Return the loss, and the mean over each source's tokens (nats per token), of all devices."""
+    def read(self) -> tuple[float, dict[str, tuple[float, float]]]:
+        """Return the step's loss, and for each source its summed loss and tokens, of all devices."""
         counts = torch.tensor([*self._counts, self._mine], dtype=torch.float32, device=self._loss.device)
         values = ranks.summed(torch.cat([self._loss.unsqueeze(0), self._sums, counts])).tolist()
         sums, counts_of = values[1 : 1 + len(self.sources)], values[1 + len(self.sources) : -1]
         self.num_skipped = round(values[-1])
-        means = {
-            f"train/loss/{source}": summed / count
-            for source, summed, count in zip(self.sources, sums, counts_of, strict=True)
-            if count
-        }
-        return {"train/loss": values[0], **means}
+        return values[0], dict(zip(self.sources, zip(sums, counts_of, strict=True), strict=True))

@@ -14,6 +14,7 @@ from vlm.data.steps import Step
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.strategy.base import Strategy
 from vlm.training.average import Average
+from vlm.training.clock import Clock
 from vlm.training.optimizer import build_optimizer, drop_early, set_rates
 from vlm.training.plan import Plan
 from vlm.training.start import start_parts
@@ -30,9 +31,11 @@ class Task(lightning.LightningModule):
         plan: What is to be done.
 
     Attributes:
+        clock: What the parts of a step take.
         first_step: Where a resumed run goes on.
         metrics: What is noted of the last step, by name.
-        validation_loss: The last one that was taken (nats per token).
+        by_source: Summed loss (nats) and tokens of each source, since they were last recorded.
+        validation_loss: Of held-out samples at the last step, if it was taken (nats per token).
         adapters: peft's models around the parts that learn by an adapter.
     """
 
@@ -44,7 +47,9 @@ class Task(lightning.LightningModule):
         self.average: Average | None = None
         self.first_step = 0
         self.num_skipped = 0  # samples that nothing could be learned from
+        self.clock = Clock(plan.device)
         self.metrics: dict[str, float] = {}
+        self.by_source: dict[str, tuple[float, float]] = {}
         self.validation_loss: float | None = None
         self._configured = False
         self.automatic_optimization = False  # a step may be several rows
@@ -84,24 +89,31 @@ class Task(lightning.LightningModule):
         # Gradients are averaged over devices, and what is wanted is their sum.
         total = self._total(step.rows) / ranks.world_size()
         for place, row in enumerate(step.rows):
-            sums = self.model(row)
-            weights = sums.new_tensor([part.weight for part in row.learned])
-            share = (sums * weights).sum() * (self._scale(row) / total)
-            if place < len(step.rows) - 1:
-                share.backward()  # copies of the model need not agree before the last
-            else:
-                self.manual_backward(share)
+            with self.clock("forward"):
+                sums = self.model(row)
+                weights = sums.new_tensor([part.weight for part in row.learned])
+                share = (sums * weights).sum() * (self._scale(row) / total)
+            with self.clock("backward"):
+                if place < len(step.rows) - 1:
+                    share.backward()  # copies of the model need not agree before the last
+                else:
+                    self.manual_backward(share)
             tally.add(row, sums.detach(), share.detach() / ranks.world_size())
-        self.metrics = tally.metrics()
+        loss, by_source = tally.read()
+        self.metrics = {"train/loss": loss}
+        for source, (summed, count) in by_source.items():
+            before = self.by_source.get(source, (0.0, 0.0))
+            self.by_source[source] = (before[0] + summed, before[1] + count)
         self.num_skipped += tally.num_skipped
         if self.num_skipped:
             self.metrics["train/skipped"] = self.num_skipped
         self.metrics |= {f"train/learning_rate/{g['part']}": g["lr"] for g in optimizer.param_groups}
         drop_early(optimizer.optimizer, settings, number)
-        optimizer.step()
-        if self.average:
-            self.average.update()
-        optimizer.zero_grad()
+        with self.clock("optimizer"):
+            optimizer.step()
+            if self.average:
+                self.average.update()
+            optimizer.zero_grad()
 
     def _scale(self, row: PackedBatch) -> float:
         """What the row's summed loss is multiplied with, before all of them are divided."""
