@@ -245,15 +245,19 @@ def build_strategy(config: DictConfig) -> Strategy:
 
 
 def build_task(
-    config: DictConfig, model: VisionLanguageModel, num_steps: int, starting_weights: Sequence[Path]
+    config: DictConfig,
+    model: VisionLanguageModel,
+    num_steps: int,
+    starting_weights: Sequence[Path],
+    strategy: Strategy | None = None,
 ) -> Task:
-    """Return the outermost stage's training of the model."""
+    """Return the outermost stage's training of the model, spread as the sentence says or otherwise."""
     stage, trainer = OmegaConf.to_object(config.stage), OmegaConf.to_object(config.trainer)
     assert isinstance(stage, Stage)
     assert isinstance(trainer, Trainer)
     by_row = config.parity is Parity.llava
     plan = Plan(stage, trainer, num_steps, config.seed, starting_weights, list(sources(config)), by_row)
-    return Task(model, build_adapter(config), build_strategy(config), plan)
+    return Task(model, build_adapter(config), strategy or build_strategy(config), plan)
 
 
 def build_flops(config: DictConfig) -> ModelFlops:

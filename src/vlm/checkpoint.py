@@ -1,7 +1,7 @@
 """Checkpoints of published parts, here or on the model hub."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,17 @@ def read_checkpoint(kind: Any, part: str, files: str, needed: str, **options: An
         ValueError: Something is missing, damaged, or does not fit its `config.json`.
     """
     settle_hub(files)
+    return read_files(partial(kind.from_pretrained, **options), part, files, needed)
+
+
+def read_files(read: Callable[[str], Any], part: str, files: str, needed: str) -> Any:
+    """Let something read a part's files, and say in one line what is wrong with them.
+
+    Raises:
+        ValueError: Something is missing, damaged, or does not fit its `config.json`.
+    """
     try:
-        return kind.from_pretrained(files, **options)
+        return read(files)
     except OSError as error:
         raise ValueError(
             f"{part}.checkpoint={files} is no readable folder, and no hub gives it "

@@ -111,6 +111,8 @@ class Batching:
     """How a step's samples are laid into rows."""
 
     mode: BatchingMode = BatchingMode.packed
+    checkpoint: str | None = None
+    """Which resumable state `vlm evaluate` asks: `last`, `best`, or a step; null is the finished run."""
     parity: ParityRows = field(default_factory=ParityRows)
     """What `parity=llava` puts in the place of `mode` and `trainer.samples_per_row`."""
     window: int = limited(1, least=1)
@@ -252,6 +254,8 @@ class Run:
     resume: str = "auto"
     """Where a half-finished run goes on: `auto` from its last checkpoint, `never` from its start, or the
     step of a checkpoint that was kept."""
+    checkpoint: str | None = None
+    """Which resumable state `vlm evaluate` asks: `last`, `best`, or a step; null is the finished run."""
     parity: Parity = Parity.none
     """`llava` repeats the arithmetic of LLaVA's own code, to be held against it."""
     twin: bool = False

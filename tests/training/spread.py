@@ -7,6 +7,7 @@ from typing import Any
 import lightning
 from torch import Tensor
 from torch.distributed.tensor import DTensor
+from transformers import AutoModelForCausalLM
 
 from vlm import ranks
 from vlm.build import build_data, build_model, build_task, build_trainer
@@ -28,14 +29,18 @@ class Losses(lightning.Callback):
 
 
 def train(
-    words: Sequence[str], folder: Path, first: int | None = None, num_steps: int | None = None
+    words: Sequence[str],
+    folder: Path,
+    first: int | None = None,
+    num_steps: int | None = None,
+    starting: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Train from a state, or the start, to a step; return the losses and what this process held."""
     config = compose_sentence([*words, f"devices={ranks.world_size()}"]).config
     lightning.seed_everything(1, verbose=False)
     model = build_model(config)
     data = build_data(config, model)
-    task = build_task(config, model, data.num_steps, [])
+    task = build_task(config, model, data.num_steps, starting)
     task.first_step = data.first_step = first or 0
     losses = Losses()
     resumable = Resumable(
@@ -60,3 +65,18 @@ def held(task: Task) -> dict[str, int]:
 def size(tensor: Tensor) -> int:
     local = tensor.to_local() if isinstance(tensor, DTensor) else tensor
     return local.numel() * local.element_size()
+
+
+def train_without_a_whole_llm(
+    words: Sequence[str], folder: Path, starting: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """Train where transformers must not read the LLM, which it would read whole."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("the LLM was read whole")
+
+    read, AutoModelForCausalLM.from_pretrained = AutoModelForCausalLM.from_pretrained, refuse
+    try:
+        return train(words, folder, starting=starting)
+    finally:
+        AutoModelForCausalLM.from_pretrained = read

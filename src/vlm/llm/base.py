@@ -1,6 +1,7 @@
 """An LLM embeds ids, turns a sequence into hidden states, and owns the head."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +44,19 @@ class LLM(Part):
     @abstractmethod
     def blocks(self) -> list[nn.ModuleList]:
         """The layers of each transformer in it, first to last, once built; an LLM has one."""
+
+    @property
+    def can_be_read_by_rows(self) -> bool:
+        """Whether `build_empty` and `published` take the place of `configure_model`."""
+        return False
+
+    def build_empty(self) -> None:
+        """Build the network without values."""
+        raise NotImplementedError
+
+    def published(self) -> Mapping[str, Any]:
+        """Return its published weights, of which any rows can be read, by the network's names."""
+        raise NotImplementedError
 
     @property
     @abstractmethod

@@ -5,15 +5,17 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from accelerate import init_empty_weights
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from vlm.checkpoint import check_stated, read_checkpoint
+from vlm.checkpoint import check_stated, read_checkpoint, read_files
 from vlm.data.template import Template
 from vlm.llm.attention import NAME as VARLEN
 from vlm.llm.base import LLM
 from vlm.llm.sentencepiece import follow_scores
+from vlm.llm.slices import checkpoint_slices
 from vlm.llm.twin import shrink
 from vlm.meta import builds_shapes_only
 from vlm.paths import part_files
@@ -126,6 +128,25 @@ class CausalLM(LLM):
             raise ValueError(
                 f"llm.checkpoint={self._files} lacks {min(report['missing_keys'])}; copy it again"
             )
+
+    @property
+    def can_be_read_by_rows(self) -> bool:
+        """If it has files, and each weight one name in them."""
+        tied = getattr(self.config, "tie_word_embeddings", False)
+        return self.weights != "random" and not self.quantization and not tied
+
+    def build_empty(self) -> None:
+        """Build the network without values; what follows from its configuration has them."""
+        with init_empty_weights(include_buffers=False):
+            self.network = AutoModelForCausalLM.from_config(self.config, dtype=torch.float32)
+
+    def published(self) -> Mapping[str, Any]:
+        """Return the checkpoint's tensors.
+
+        Raises:
+            ValueError: They are missing or damaged.
+        """
+        return read_files(checkpoint_slices, "llm", self._files, FILES)
 
     def embed(self, ids: TokenIds) -> Sequence:
         """Look up words."""

@@ -15,8 +15,11 @@ class Strategy(ABC):
     is_group = True
     """Whether its devices are a group of processes, be it of one."""
 
-    shards = False
-    """Whether a device holds a share of each weight instead of a copy."""
+    shares_rows = False
+    """Whether a device holds rows of each weight, as a DTensor, instead of a copy."""
+
+    offloads = False
+    """Whether shares lie in the memory of the CPU."""
 
     @abstractmethod
     def lightning(self, precision: str) -> tuple[LightningStrategy | str, Any]:

@@ -29,8 +29,6 @@ class FSDP(Strategy):
         cpu_offload: Keep shares in the memory of the CPU between uses.
     """
 
-    shards = True
-
     def __init__(self, hybrid: bool, cpu_offload: bool) -> None:
         self.hybrid, self.cpu_offload = hybrid, cpu_offload
         self._inner: set[int] = set()

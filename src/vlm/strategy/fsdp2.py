@@ -38,10 +38,10 @@ class FSDP2(Strategy):
         cpu_offload: Keep shares in the memory of the CPU between uses, and step the optimizer there.
     """
 
-    shards = True
+    shares_rows = True
 
     def __init__(self, hybrid: bool, cpu_offload: bool) -> None:
-        self.hybrid, self.cpu_offload = hybrid, cpu_offload
+        self.hybrid, self.offloads = hybrid, cpu_offload
 
     def lightning(self, precision: str) -> tuple[LightningStrategy | str, str]:
         """Lightning's ModelParallelStrategy; the policy of each shard takes the place of autocast.
@@ -54,7 +54,7 @@ class FSDP2(Strategy):
                 f"trainer.precision={precision} does not go with strategy=fsdp2; choose one of "
                 + ", ".join(COMPUTED_IN)
             )
-        return _ModelParallel(self.cpu_offload), "32-true"
+        return _ModelParallel(self.offloads), "32-true"
 
     def spread(self, root: nn.Module, inner: Sequence[nn.Module], precision: str, device: str) -> None:
         """Share out each of the inner modules, and what is left with the root.
@@ -67,7 +67,7 @@ class FSDP2(Strategy):
                 "adapter=qlora does not go with strategy=fsdp2; choose strategy=ddp or one device"
             )
         mesh = self._mesh(device)
-        offload = CPUOffloadPolicy() if self.cpu_offload else OffloadPolicy()
+        offload = CPUOffloadPolicy() if self.offloads else OffloadPolicy()
         policy = COMPUTED_IN[precision]
         for module in [*inner, root]:
             fully_shard(module, mesh=mesh, mp_policy=policy, offload_policy=offload)

@@ -107,14 +107,24 @@ class Cell:
         for path in (stage.folder.config, stage.folder.manifest):
             self.tracker.log_artifact(run, path)
 
-    def _evaluate(self, planned: PlannedEvaluation, run: str) -> None:
+    def score(self, step: int, evaluations: list[PlannedEvaluation]) -> None:
+        """Ask a resumable state, and record what it scores."""
+        config, name = self.sentence.config, f"{self.planned.name} at step {step}"
+        words = {group: choice for group, choice in self.sentence.choices.items() if "@" not in group}
+        run = self._start(name, config.parent, config, words, {"folder": str(self.planned.folder)})
+        for evaluation in evaluations:
+            self._evaluate(evaluation, run, step)
+        self.tracker.log_metrics(run, known_metrics(evaluations))
+        self.tracker.finish(run, succeeded=True)
+
+    def _evaluate(self, planned: PlannedEvaluation, run: str, step: int | None = None) -> None:
         """Ask the benchmark, unless its scores are known; record its table, with pictures."""
         if planned.read() is not None:
             return
         config = self.planned.config
         started = time.monotonic()
         benchmark = build_benchmarks(config)[planned.name]
-        model = load_model(self.planned)
+        model = load_model(self.planned, step)
         answerer = build_answerer(config, model)
         evaluation = evaluate(benchmark, answerer, config.evaluation.batch_size, config.seed)
         known = {"scores": evaluation.scores, "seconds": round(time.monotonic() - started, 1)}

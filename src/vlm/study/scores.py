@@ -36,15 +36,21 @@ class PlannedEvaluation:
         return cast(dict[str, Any], json.loads(self.path.read_text()))
 
 
-def plan_evaluations(planned: PlannedStage) -> list[PlannedEvaluation]:
-    """Return the benchmarks of the sentence, each with where its scores are kept."""
+def plan_evaluations(planned: PlannedStage, step: int | None = None) -> list[PlannedEvaluation]:
+    """Return the benchmarks of the sentence, each with where its scores are kept.
+
+    Args:
+        planned: The outermost stage.
+        step: Of a resumable state that is asked; None is the finished run.
+    """
     evaluations = []
+    folder = planned.folder.evaluations / (f"step-{step}" if step is not None else "")
     for name, config in planned.config.evaluation.benchmarks.items():
         identity = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
         shards = find_shards(f"evaluation.benchmarks.{name}.shards", identity.pop("shards"))
         identity |= {"content": content_hash(shards), "scoring": SCORING, "seed": planned.config.seed}
         file = f"{name}-{fingerprint(identity)}.json"
-        evaluations.append(PlannedEvaluation(str(name), config, planned.folder.evaluations / file))
+        evaluations.append(PlannedEvaluation(str(name), config, folder / file))
     return evaluations
 
 

@@ -1,6 +1,7 @@
 """One stage, trained from where it stands to its end, and read again."""
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,11 +18,13 @@ from vlm.build import (
     build_task,
     build_trainer,
 )
+from vlm.config import Trainer
 from vlm.data.gate import check as check_labels
 from vlm.data.gate import describe as describe_labels
 from vlm.data.module import DataModule
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.sentence import PlannedStage
+from vlm.strategy.single import Single
 from vlm.tracking.base import Tracker
 from vlm.training.checkpoint import Checkpoints
 from vlm.training.guards import Guards
@@ -152,11 +155,32 @@ def _finish(stage: PlannedStage, task: Task, proof: Proof, started: float) -> No
     folder.finish(manifest | done)
 
 
-def load_model(planned: PlannedStage) -> VisionLanguageModel:
-    """Return the finished run's model, read from its folders, ready to answer."""
+def load_model(planned: PlannedStage, step: int | None = None) -> VisionLanguageModel:
+    """Return a run's model, read from its folders, ready to answer.
+
+    Args:
+        planned: Its outermost stage.
+        step: Of a resumable state; None is the finished run.
+
+    Raises:
+        ValueError: A file is damaged, or does not fit.
+    """
+    if step is not None:
+        return _load_state(planned, step)
     lightning.seed_everything(planned.config.seed, verbose=False)  # a frozen random part returns as it was
     model = build_model(planned.config)
     model.configure_model()
     for stage in planned.lineage():
         load_weights(model, stage.folder.weights)
     return model.eval()
+
+
+def _load_state(planned: PlannedStage, step: int) -> VisionLanguageModel:
+    config, folder = planned.config, planned.folder
+    lightning.seed_everything(config.seed, verbose=False)
+    before = [earlier.folder.weights for earlier in planned.lineage()][:-1]
+    task = build_task(config, build_model(config), step, before, Single())
+    task.plan = replace(task.plan, trainer=Trainer())  # to answer takes whole numbers and no tricks
+    task.configure_model()
+    Checkpoints(folder.checkpoints, 1).load(step, task.learned_state())
+    return task.model.eval()

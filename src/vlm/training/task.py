@@ -134,24 +134,31 @@ class Task(lightning.LightningModule):
             norm = self.strategy.norm([weight.grad for weight in learning if weight.grad is not None])
             torch.nn.utils.clip_grads_with_norm_(learning, limit, norm)
 
+    def learned_state(self) -> dict[str, Tensor]:
+        """Return what learns and the running statistics, by name; the tensors are those in use."""
+        kept = self.model.state_dict()
+        state = {f"weights.{name}": weight.detach() for name, weight in self._learning().items()}
+        state |= {f"buffers.{name}": value for name, value in self.model.named_buffers() if name in kept}
+        return {self.strategy.state_name(name): tensor for name, tensor in state.items()}
+
     def state(self) -> dict[str, Tensor]:
-        """Return what a resumed run needs: what learns, its running statistics, its optimizer's moments.
+        """Return what a resumed run needs: what learns, the optimizer's moments, the average.
 
         The tensors are those in use, so that reading into them restores them.
         """
         optimizer: Any = self.optimizers()
-        learned = {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
-        state = {f"weights.{name}": weight.detach() for name, weight in learned.items()}
-        kept = self.model.state_dict()
-        state |= {f"buffers.{name}": value for name, value in self.model.named_buffers() if name in kept}
+        learned = self._learning()
+        state: dict[str, Tensor] = {}
         for name, weight in learned.items():
             moments = optimizer.state[weight] or _start(optimizer.state[weight], weight)
             state |= {f"optimizer.{name}.{key}": value for key, value in moments.items()}
         if self.average:
-            state |= {
-                f"average.{name}": value for name, value in zip(learned, self.average.values, strict=True)
-            }
-        return {self.strategy.state_name(name): tensor for name, tensor in state.items()}
+            values = zip(learned, self.average.values, strict=True)
+            state |= {f"average.{name}": value for name, value in values}
+        return self.learned_state() | {self.strategy.state_name(name): value for name, value in state.items()}
+
+    def _learning(self) -> dict[str, nn.Parameter]:
+        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
 
 
 def _start(moments: dict[str, Tensor], weight: Tensor) -> dict[str, Tensor]:

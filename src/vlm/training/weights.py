@@ -1,9 +1,8 @@
 """The files of what learned: safetensors for a part, peft's folder for its adapter."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import torch
 from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from torch import nn
@@ -14,6 +13,7 @@ from vlm.model.vision_language import VisionLanguageModel
 from vlm.strategy.base import Strategy
 from vlm.tensor_file import write_tensors
 from vlm.training.parts import learning_parts
+from vlm.training.shares import fill
 
 PARTIAL = {"holds": "blocks"}
 """Marks a file that lacks the part's frozen weights."""
@@ -42,13 +42,13 @@ def save_adapter(adapted: nn.Module, folder: Path, strategy: Strategy) -> None:
         (folder / "README.md").unlink(missing_ok=True)  # a form with nothing filled in
 
 
-def load_weights(model: VisionLanguageModel, folder: Path) -> None:
-    """Read what a run learned into the built model; adapters are merged into the weights beneath.
+def load_weights(model: VisionLanguageModel, folder: Path, parts: Iterable[str] = PARTS) -> None:
+    """Read what a run learned into parts of the built model; adapters are merged into the weights beneath.
 
     Raises:
         ValueError: A file is damaged, or does not fit.
     """
-    for name in PARTS:
+    for name in parts:
         part = model.get_submodule(name)
         if (folder / f"{name}.safetensors").is_file():
             load_part(name, part, folder / f"{name}.safetensors")
@@ -94,7 +94,7 @@ def load_part(name: str, part: nn.Module, path: Path) -> None:
     """
     try:
         with safe_open(path, "pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no mapping)
+            tensors = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (it is no mapping)
             partial = file.metadata() == PARTIAL
     except (OSError, SafetensorError) as error:
         raise ValueError(
@@ -104,15 +104,14 @@ def load_part(name: str, part: nn.Module, path: Path) -> None:
     # An earlier stage that cut no tiles had no end of rows to learn.
     missing = set() if partial else set(weights) - set(tensors) - {"row_end"}
     differing = sorted(missing | (set(tensors) - set(weights))) or [
-        f"{key} {tuple(tensor.shape)} for {tuple(weights[key].shape)}"
+        f"{key} {tuple(tensor.get_shape())} for {tuple(weights[key].shape)}"
         for key, tensor in tensors.items()
-        if tensor.shape != weights[key].shape
+        if tuple(tensor.get_shape()) != tuple(weights[key].shape)
     ]
     if differing:
         raise ValueError(
             f"{path} does not fit {name}: {differing[0]}" + (", ..." if len(differing) > 1 else "")
             + f"; choose the {name} that it was trained with, or delete its run folder"
         )  # fmt: skip
-    with torch.no_grad():
-        for key, tensor in tensors.items():
-            weights[key].copy_(tensor)
+    for key, tensor in tensors.items():
+        fill(weights[key], tensor)
