@@ -189,27 +189,30 @@ def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset
         readers, num_drawn, build_batching(config), num_samples, config.seed, cache, trainer.on_error
     )
     if trainer.compile:
-        dataset.row_size = _row_size(config)
+        dataset.row_size = trainer.tokens_per_row
     return dataset
 
 
 def build_batching(config: DictConfig) -> Batching:
-    """Return how a step's samples are laid into rows."""
+    """Return how a step's samples are laid into rows.
+
+    Raises:
+        ValueError: Rows do not divide a step, or are not of the one size that blocks are compiled for.
+    """
     stage, trainer = config.stage, config.trainer
     mode, row_size = stage.batching.mode, trainer.samples_per_row
     if config.parity is Parity.llava:
         mode, row_size = stage.batching.parity.mode, min(stage.batching.parity.row_size, stage.batch_size)
-    return Batching(mode.value, stage.batch_size, stage.batching.window, trainer.tokens_per_row, row_size)
-
-
-def _row_size(config: DictConfig) -> int:
-    """Return the one size of rows that compiled blocks are compiled for."""
-    if config.stage.batching.mode is not BatchingMode.packed:
+        if stage.batch_size % row_size:
+            raise ValueError(
+                f"stage.batching.parity.row_size={row_size} must divide stage.batch_size={stage.batch_size}"
+            )
+    if trainer.compile and mode is not BatchingMode.packed:
         raise ValueError(
-            f"trainer.compile=true needs rows of one size, but stage.batching.mode="
-            f"{config.stage.batching.mode.value}; set one of them otherwise"
+            f"trainer.compile=true needs rows of one size, but they are {mode.value}; set stage.batching.mode="
+            "packed and parity=none, or trainer.compile=false"
         )
-    return int(config.trainer.tokens_per_row)
+    return Batching(mode.value, stage.batch_size, stage.batching.window, trainer.tokens_per_row, row_size)
 
 
 def build_held_out(config: DictConfig, dataset: StepDataset) -> HeldOut | None:

@@ -1,0 +1,96 @@
+"""However blocks are computed, the losses are the same."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import Compose
+from tests.training.spread import train
+from vlm.build import build_dataset, build_model, build_task
+from vlm.cli import main
+from vlm.training.blocks import fuse
+from vlm.values import Kernels
+
+SMALL = ["stage.after=null", "twin=true", "stage.learns.encoder=full"]
+
+
+@pytest.fixture
+def plain(words: list[str], tmp_path: Path) -> list[float]:
+    return train([*words, *SMALL], tmp_path / "plain")["losses"]
+
+
+@pytest.mark.parametrize("checkpointing", ["full", "selective"])
+def test_activation_checkpointing_changes_no_loss(
+    checkpointing: str, plain: list[float], words: list[str], tmp_path: Path
+) -> None:
+    words = [*words, *SMALL, f"trainer.activation_checkpointing={checkpointing}"]
+    assert train(words, tmp_path)["losses"] == pytest.approx(plain, rel=1e-6)
+
+
+def test_activation_checkpointing_computes_blocks_again(compose: Compose) -> None:
+    """All of a block's products with `full`, none of them with `selective`."""
+    products = {}
+    for checkpointing in ("none", "selective", "full"):
+        config = compose(*SMALL, f"trainer.activation_checkpointing={checkpointing}")
+        model = build_model(config)
+        batch = build_dataset(config, model)[0].rows[0]
+        build_task(config, model, 1, []).configure_model()
+        with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
+            model.loss(batch).backward()
+        products[checkpointing] = counter.get_total_flops()
+    assert products["none"] == products["selective"] < products["full"]
+
+
+def test_compiled_blocks_have_the_same_losses(plain: list[float], words: list[str], tmp_path: Path) -> None:
+    """Compiled once: all rows are of one size, however many documents they hold."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    words = [*words, *SMALL, "trainer.compile=true", "trainer.tokens_per_row=512"]
+    assert train(words, tmp_path)["losses"] == pytest.approx(plain, rel=1e-5)
+    stats = torch._dynamo.utils.counters["stats"]
+    graphs_of_a_step = stats["unique_graphs"]
+    assert 0 < graphs_of_a_step <= 12
+    assert not torch._dynamo.utils.counters["frames"]["recompiles"]
+
+
+def test_half_precision_is_near_and_frozen_weights_are_halved(
+    words: list[str], tmp_path: Path, compose: Compose
+) -> None:
+    whole = train([*words, "stage.after=null"], tmp_path / "whole")
+    half = train([*words, "stage.after=null", "trainer.precision=bf16-mixed"], tmp_path / "half")
+    assert half["losses"] == pytest.approx(whole["losses"], rel=0.05)
+    assert half["losses"] != whole["losses"]
+    config = compose("stage.after=null", "trainer.precision=bf16-mixed")
+    model = build_model(config)
+    build_task(config, model, 1, []).configure_model()
+    kinds = {weight.dtype for weight in model.encoder.parameters()}
+    assert kinds == {torch.bfloat16}
+    assert {weight.dtype for weight in model.llm.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["trainer.compile=true", "trainer.activation_checkpointing=selective"], "choose full or none"),
+        (
+            ["trainer.compile=true", "stage.batching.mode=padded"],
+            "trainer.compile=true needs rows of one size",
+        ),
+        (["trainer.compile=true", "parity=llava"], "trainer.compile=true needs rows of one size"),
+        (["trainer.kernels=liger"], "trainer.kernels=liger needs a CUDA device"),
+    ],
+)
+def test_what_does_not_go_together_is_named(
+    more: list[str], message: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *words, "stage.after=null", *more]) != 0
+    printed = capsys.readouterr().err.strip()
+    assert message in printed
+    assert len(printed.splitlines()) == 1
+
+
+def test_liger_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(ValueError, match="pip install liger-kernel"):
+        fuse(torch.nn.Identity(), Kernels.liger)
