@@ -30,15 +30,16 @@ and all weights where fp32 masters of 7B do not fit. Memory is what torch has al
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+from train_step_shared import SHAPES, Job, seconds_of_others
 
-VOCABULARY = 32_000
 TARGETS = {"20M": (3.0, 0.6), "60M": (2.0, 0.6)}
 """Least ratio of samples a second, most of peak memory."""
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "A10": 125e12}
@@ -46,88 +47,9 @@ PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "A10": 
 
 
 DISTURBED, TRIES = 0.1, 4
-"""Processors that others may take without a run being done again; and how often it is done at most."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of a model.
-
-    Args:
-        text: dim, inner dim, layers, heads of the LLM.
-        vision: The same of the encoder, whose last layer only the peer builds.
-        image_size: In pixels; patches are of 14.
-        scale: What lengths of text are divided by.
-    """
-
-    text: tuple[int, int, int, int]
-    vision: tuple[int, int, int, int]
-    image_size: int = 168
-    scale: int = 4
-
-    @property
-    def text_config(self) -> dict[str, Any]:
-        """As transformers names it."""
-        return _config("llama", self.text) | {
-            "num_key_value_heads": self.text[3], "vocab_size": VOCABULARY, "max_position_embeddings": 4096,
-            "rms_norm_eps": 1e-5, "tie_word_embeddings": False,
-        }  # fmt: skip
-
-    @property
-    def vision_config(self) -> dict[str, Any]:
-        """As transformers names it."""
-        return _config("clip_vision_model", self.vision) | {"image_size": self.image_size, "patch_size": 14}
-
-    @property
-    def visual_tokens(self) -> int:
-        """Of a picture."""
-        return (self.image_size // 14) ** 2
-
-
-def _config(kind: str, sizes: tuple[int, int, int, int]) -> dict[str, Any]:
-    keys = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-    return {"model_type": kind, **dict(zip(keys, sizes, strict=True))}
-
-
-SHAPES = {
-    "tiny": Shape((64, 128, 2, 2), (64, 128, 3, 2)),
-    "20M": Shape((192, 512, 6, 3), (256, 1024, 6, 4)),
-    "60M": Shape((512, 1376, 6, 8), (320, 1280, 6, 5)),
-    "7B": Shape((4096, 11008, 32, 32), (1024, 4096, 24, 16), image_size=336, scale=1),
-}
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one process does.
-
-    Args:
-        side: `ours` or `peer`.
-        size: Tokens of a packed row of ours, samples of a micro-batch of the peer.
-        grouped: Whether the peer's samples are grouped by length.
-        profile: Whether its parts are timed, which takes a little time itself.
-    """
-
-    side: str
-    size: int
-    grouped: bool = False
-    profile: bool = False
-    shape: str = "20M"
-    stage: str = "instruct"
-    device: str = "cpu"
-    precision: str = "32-true"
-    batch: int = 32
-    warm: int = 2
-    steps: int = 8  # with those that warm up
-    learning_rate: float = 1e-3
-    checkpointing: bool = False
-
-    @property
-    def label(self) -> str:
-        """What distinguishes it in a table."""
-        if self.side == "ours":
-            return f"rows of {self.size:,} tokens"
-        return f"micro-batches of {self.size}" + (", grouped" if self.grouped else "")
+"""Processors that other work may take without a run being done again; and how often it is done at most."""
+PATIENCE = 1200
+"""Seconds to wait for other work to end before a run is begun all the same."""
 
 
 def run(job: Job, may_fail: bool = False) -> dict[str, Any] | None:
@@ -138,11 +60,22 @@ def run(job: Job, may_fail: bool = False) -> dict[str, Any] | None:
     """
     best = None
     for _ in range(TRIES):
+        wait_for_quiet()
         found = _run_once(job, may_fail)
         best = min([best, found], key=lambda one: one["others"]) if best and found else best or found
         if not best or best["others"] < DISTURBED:
             break
     return best
+
+
+def wait_for_quiet() -> None:
+    """Wait until other work leaves the processors alone for some seconds."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        before = seconds_of_others()
+        time.sleep(10)
+        if seconds_of_others() - before < 10 * DISTURBED:
+            return
 
 
 def _run_once(job: Job, may_fail: bool) -> dict[str, Any] | None:

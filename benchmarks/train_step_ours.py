@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader, Dataset
-from train_step import SHAPES, Job, Shape
-from train_step_samples import MEAN, STD, Clock, draw_weight, make_pictures, make_samples
+from train_step_shared import MEAN, SHAPES, STD, Clock, Job, Shape, draw_weight, make_pictures, make_samples
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import vlm.model.vision_language as joined

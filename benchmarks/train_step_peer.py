@@ -10,8 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from train_step import SHAPES, VOCABULARY, Job, Shape
-from train_step_samples import IMAGE, MEAN, STD, Clock, draw_weight, make_pictures, make_samples
+from train_step_shared import (
+    IMAGE,
+    MEAN,
+    SHAPES,
+    STD,
+    VOCABULARY,
+    Clock,
+    Job,
+    Shape,
+    draw_weight,
+    make_pictures,
+    make_samples,
+)
 from transformers import (
     AutoConfig,
     LlavaConfig,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -71,33 +72,37 @@ def test_a_failing_cell_stops_no_other(words: list[str], tmp_path: Path) -> None
     assert ["nothing to learn" in (cell["error"] or "") for cell in cells] == [True, False]
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(words: list[str], tmp_path: Path) -> None:
-    long = [
-        *words,
-        "stage=align_shapes",
-        "evaluation=none",
-        "trainer.max_steps=300",
-        "trainer.checkpoint_every=5",
-    ]
+KINDS = {
+    "align": ["stage=align_shapes"],
+    "full": ["stage.after=null", "twin=true"],
+    "lora": ["stage.after=null", "twin=true", "adapter=lora64", "stage.learns.llm=adapter"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_run_goes_on_to_the_same_weights(kind: str, words: list[str], tmp_path: Path) -> None:
+    long = [*words, *KINDS[kind], "evaluation=none", "trainer.max_steps=250", "trainer.checkpoint_every=5"]
     process = subprocess.Popen([sys.executable, "-m", "vlm", "train", *long], env=ENVIRONMENT)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/align-*/checkpoints/*/state.json")):
+    while not list(tmp_path.glob("runs/*/checkpoints/*/state.json")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    time.sleep(random.random())
     process.send_signal(signal.SIGKILL)
     process.wait()
-    [folder] = tmp_path.glob("runs/align-*")
+    [folder] = tmp_path.glob("runs/*-*")
     assert not (folder / "manifest.json").exists()
     resumed = vlm("train", *long)
     assert resumed.returncode == 0, resumed.stderr
     assert "going on from step" in resumed.stdout
     whole = vlm("train", *long, f"paths.runs={tmp_path}/whole")
     assert whole.returncode == 0, whole.stderr
-    first, second = (load_file(path / "weights/projector.safetensors") for path in (
-        folder, next(tmp_path.glob("whole/align-*"))
-    ))  # fmt: skip
-    assert all((first[name] == second[name]).all() for name in first)
+    files = sorted(folder.rglob("weights/**/*.safetensors"))
+    assert files
+    for file in files:
+        first, second = load_file(file), load_file(tmp_path / "whole" / file.relative_to(tmp_path / "runs"))
+        assert all((first[name] == second[name]).all() for name in first)
 
 
 def test_evaluate_scores_a_finished_run_and_only_that(words: list[str]) -> None:

@@ -209,8 +209,8 @@ def build_batching(config: DictConfig) -> Batching:
             )
     if trainer.compile and mode is not BatchingMode.packed:
         raise ValueError(
-            f"trainer.compile=true needs rows of one size, but they are {mode.value}; set stage.batching.mode="
-            "packed and parity=none, or trainer.compile=false"
+            f"trainer.compile=true needs rows of one size, but they are {mode.value}; set "
+            "stage.batching.mode=packed and parity=none, or trainer.compile=false"
         )
     return Batching(mode.value, stage.batch_size, stage.batching.window, trainer.tokens_per_row, row_size)
 

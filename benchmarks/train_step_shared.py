@@ -1,4 +1,4 @@
-"""What both sides of `train_step.py` share: samples, weights, and a clock; nothing of either's libraries."""
+"""What both sides of `train_step.py` share: shapes, samples, weights, a clock; nothing of their libraries."""
 
 import os
 import resource
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from train_step import VOCABULARY, Job, Shape
 
+VOCABULARY = 32_000
 IMAGE, IGNORED = -200, -100
 PICTURES = 32  # distinct ones, which samples share
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -35,6 +35,87 @@ MIXTURE = {
 }
 CAPTIONS = {"LCS": (1, 595 + OPENING - 1, 0.4, 1, 0.95)}
 LONGEST = 2048  # tokens, where documents are cut
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a model.
+
+    Args:
+        text: dim, inner dim, layers, heads of the LLM.
+        vision: The same of the encoder, whose last layer only the peer builds.
+        image_size: In pixels; patches are of 14.
+        scale: What lengths of text are divided by.
+    """
+
+    text: tuple[int, int, int, int]
+    vision: tuple[int, int, int, int]
+    image_size: int = 168
+    scale: int = 4
+
+    @property
+    def text_config(self) -> dict[str, Any]:
+        """As transformers names it."""
+        return _config("llama", self.text) | {
+            "num_key_value_heads": self.text[3], "vocab_size": VOCABULARY, "max_position_embeddings": 4096,
+            "rms_norm_eps": 1e-5, "tie_word_embeddings": False,
+        }  # fmt: skip
+
+    @property
+    def vision_config(self) -> dict[str, Any]:
+        """As transformers names it."""
+        return _config("clip_vision_model", self.vision) | {"image_size": self.image_size, "patch_size": 14}
+
+    @property
+    def visual_tokens(self) -> int:
+        """Of a picture."""
+        return (self.image_size // 14) ** 2
+
+
+def _config(kind: str, sizes: tuple[int, int, int, int]) -> dict[str, Any]:
+    keys = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    return {"model_type": kind, **dict(zip(keys, sizes, strict=True))}
+
+
+SHAPES = {
+    "tiny": Shape((64, 128, 2, 2), (64, 128, 3, 2)),
+    "20M": Shape((192, 512, 6, 3), (256, 1024, 6, 4)),
+    "60M": Shape((512, 1376, 6, 8), (320, 1280, 6, 5)),
+    "7B": Shape((4096, 11008, 32, 32), (1024, 4096, 24, 16), image_size=336, scale=1),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process does.
+
+    Args:
+        side: `ours` or `peer`.
+        size: Tokens of a packed row of ours, samples of a micro-batch of the peer.
+        grouped: Whether the peer's samples are grouped by length.
+        profile: Whether its parts are timed, which takes a little time itself.
+    """
+
+    side: str
+    size: int
+    grouped: bool = False
+    profile: bool = False
+    shape: str = "20M"
+    stage: str = "instruct"
+    device: str = "cpu"
+    precision: str = "32-true"
+    batch: int = 32
+    warm: int = 2
+    steps: int = 8  # with those that warm up
+    learning_rate: float = 1e-3
+    checkpointing: bool = False
+
+    @property
+    def label(self) -> str:
+        """What distinguishes it in a table."""
+        if self.side == "ours":
+            return f"rows of {self.size:,} tokens"
+        return f"micro-batches of {self.size}" + (", grouped" if self.grouped else "")
 
 
 @dataclass(frozen=True)
@@ -70,7 +151,8 @@ def _sample(
     text = total - OPENING - (0 if blind else 576)
     text = text / shape.scale * generator.lognormal(-(spread**2) / 2, spread)
     text = round(min(max(text, 2 * turns), LONGEST / shape.scale - visual - opening))
-    ids = generator.integers(3, VOCABULARY - 1, opening + visual + text)
+    # A word of rank r is about 1 / r as frequent as the first, so that there is something to learn.
+    ids = 3 + np.floor((VOCABULARY - 4) ** generator.random(opening + visual + text)).astype(np.int64) - 1
     ids[opening : opening + visual] = IMAGE
     labels = np.full(len(ids), IGNORED)
     for turn in np.array_split(np.arange(opening + visual, len(ids)), turns):
