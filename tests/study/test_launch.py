@@ -147,3 +147,42 @@ def test_what_cannot_be_launched_is_named(
     assert status == 2
     assert message in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_sweeps_cell_saves_when_the_sweep_is_stopped(words: list[str], tmp_path: Path) -> None:
+    """And whoever listened for the signal, as submitit does, hears of it after the cell has saved."""
+    script = (
+        "import signal, sys\n"
+        "from pathlib import Path\n"
+        "from vlm.cli import main\n"
+        "def hear(*_):\n"
+        f"    states = list(Path('{tmp_path}').glob('runs/align-*/checkpoints/*/state.json'))\n"
+        "    print('heard', max(int(s.parent.name) for s in states), flush=True)\n"
+        "signal.signal(signal.SIGUSR2, hear)\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    run = ["train", "-m", *words, *LONG, "evaluation=none", "trainer.checkpoint_every=20", "seed=1"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *run], text=True, env=ENVIRONMENT, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    wait_for_state(process, tmp_path / "runs")
+    process.send_signal(signal.SIGUSR2)
+    _, out, _ = finish(process)
+    stopped = re.search(r"stopped after step (\d+)", out)[1]
+    assert f"heard {stopped}" in out
+
+
+def test_cells_on_several_devices_through_a_launcher(words: list[str], tmp_path: Path) -> None:
+    """submitit's, without Slurm."""
+    run = [
+        "-m",
+        *words,
+        *PAIR,
+        "stage=align_shapes",
+        "hydra/launcher=submitit_local",
+        "projector=linear,mlp2",
+    ]
+    status, _, err = finish(start(run))
+    assert status == 0, err
+    assert len(list(tmp_path.glob("runs/align-*/manifest.json"))) == 2

@@ -10,16 +10,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Mapping, Sequence
 
 import psutil
 from omegaconf import DictConfig
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from vlm.training.resume import STOP_SIGNALS, STOPPED
+from vlm.signals import STOPPED, passing_on
 
 PORT = 29400
 SECONDS_TO_DIE = 30
@@ -35,7 +33,7 @@ def launch(config: DictConfig, overrides: Sequence[str]) -> int:
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     agent = elastic_launch(_settings(config, overrides), sys.executable)
     try:
-        with _passing_signals_on():
+        with passing_on(_ask_to_stop):
             agent("-m", "vlm", "train", *overrides)
     except ChildFailedError as failed:
         return _failed(failed.failures)
@@ -102,17 +100,6 @@ def _meeting_point(config: DictConfig) -> str:
     return f"{first}:{PORT + int(os.environ['SLURM_JOB_ID']) % 1000}"
 
 
-@contextmanager
-def _passing_signals_on() -> Iterator[None]:
-    """Let the processes finish their step and save when this one is asked to stop."""
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        for child in psutil.Process().children():
-            child.send_signal(number)
-
-    previous = {number: signal.signal(number, pass_on) for number in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def _ask_to_stop(number: int) -> None:
+    for child in psutil.Process().children():
+        child.send_signal(number)

@@ -7,6 +7,7 @@ fresh `vlm train`, so a cell that fails, or leaves its device in disorder, harms
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,13 +19,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
+from vlm import ranks
 from vlm.compose import Sentence, compose_sentence, spell_out
 from vlm.paths import config_dir
 from vlm.run.folder import write_json
+from vlm.signals import STOPPED, passing_on
 from vlm.study.outcome import OUTCOME, Outcome
 
 SWEEP = "sweep.json"
-INTERRUPTED = 130
 
 
 def sweep(overrides: Sequence[str]) -> int:
@@ -54,15 +56,27 @@ def run_cell(config: DictConfig) -> None:
     parent = json.loads((cell.parent / SWEEP).read_text())["parent"]
     words = [*overrides, f"cell='{cell}'", f"parent={parent or 'null'}"]
     print(f"cell {cell.name}: {' '.join(overrides)}", flush=True)
-    finished = subprocess.run(
-        [sys.executable, "-m", "vlm", "train", *words], stderr=subprocess.PIPE, text=True
-    )
-    sys.stderr.write(finished.stderr)
-    if finished.returncode == INTERRUPTED:
+    status, said = _run([sys.executable, "-m", "vlm", "train", *words])
+    sys.stderr.write(said)
+    if status in STOPPED:
         raise KeyboardInterrupt
-    if finished.returncode:
-        lines = finished.stderr.strip().splitlines() or [f"exit status {finished.returncode}"]
+    if status and not ranks.node():
+        lines = said.strip().splitlines() or [f"exit status {status}"]
         Outcome(overrides, error=lines[-1]).write(cell)
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    """Return a process's exit status and what it said of errors; it may save when this one is to stop."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+    def ask_to_stop(number: int) -> None:
+        process.send_signal(number)
+        if number != signal.SIGINT:  # who sent it may end this process next
+            process.wait()
+
+    with passing_on(ask_to_stop, then_as_before=True):
+        _, said = process.communicate()
+    return process.returncode, said
 
 
 def read_cells(folder: Path) -> list[Outcome]:

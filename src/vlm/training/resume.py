@@ -7,14 +7,9 @@ from typing import Any
 import lightning
 
 from vlm import ranks
+from vlm.signals import INTERRUPTED, PREEMPTED, STOP_SIGNALS
 from vlm.training.checkpoint import Checkpoints
 from vlm.training.task import Task
-
-INTERRUPTED, PREEMPTED = STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
-"""Exit statuses of a run that saved its state and can be continued: a person stopped it, or a scheduler."""
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""What asks a run to stop; Slurm sends the last three as it is told to."""
 
 
 class StoppedEarly(Exception):  # noqa: N818 (nothing went wrong)

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from vlm import ranks
 from vlm.compose import Sentence, compose_sentence
 from vlm.corpus.generate import ensure_sources
 from vlm.sentence import PlannedStage, read_sentence
+from vlm.signals import PREEMPTED
 from vlm.study.outcome import Outcome
 from vlm.study.scores import PlannedEvaluation, known_metrics, plan_evaluations
 from vlm.study.sweep import sweep
@@ -114,7 +114,7 @@ def _work(sentence: Sentence, planned: PlannedStage, outcome: Outcome) -> int:
 def _requeue(config: DictConfig, status: int) -> int:
     """Ask Slurm to start the job again, if it was Slurm that stopped it, and the sentence says so."""
     job = os.environ.get("SLURM_JOB_ID")
-    if config.trainer.requeue and job and status == 128 + signal.SIGTERM and not ranks.node():
+    if config.trainer.requeue and job and status == PREEMPTED and not ranks.node():
         print(f"asking Slurm to start job {job} again", flush=True)
         subprocess.run(["scontrol", "requeue", job], check=True)
     return status
