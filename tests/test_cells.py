@@ -16,7 +16,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from tests.conftest import Compose, complete_words
-from vlm.build import build_dataset, build_image_transform, build_model, build_task
+from vlm.build import build_image_transform, build_model, build_task
+from vlm.build_data import build_dataset
 from vlm.compose import compose_sentence
 from vlm.data.batch import PackedBatch
 from vlm.model.generate import answer

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Compose
-from vlm.build import build_readers, plan_model
+from vlm.build import plan_model
+from vlm.build_data import build_readers
 from vlm.cli import main
 from vlm.corpus.inspect import View, to_page, to_terminal, view
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.conftest import Compose
-from vlm.build import build_readers, plan_model
+from vlm.build import plan_model
+from vlm.build_data import build_readers
 from vlm.cli import main
 from vlm.corpus.write import Record, write_shards
 from vlm.data.gate import check, describe, look, spread

@@ -21,7 +21,8 @@ from torch.utils.data import DataLoader
 
 from tests.conftest import Compose
 from tests.data.hub import serve
-from vlm.build import build_dataset, build_model
+from vlm.build import build_model
+from vlm.build_data import build_dataset
 from vlm.data import remote
 from vlm.data.index import index_path
 from vlm.data.locate import RemoteShard, content_hash, find_shards

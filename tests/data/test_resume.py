@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests.conftest import Compose
-from vlm.build import build_dataset, build_model
+from vlm.build import build_model
+from vlm.build_data import build_dataset
 from vlm.data.module import DataModule
 from vlm.data.order import SourceSize, epoch_order
 from vlm.data.shards import ShardSource

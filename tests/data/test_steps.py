@@ -11,7 +11,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.conftest import Compose
-from vlm.build import build_dataset, build_model, draw_counts
+from vlm.build import build_model
+from vlm.build_data import build_dataset, draw_counts
 from vlm.cli import main
 from vlm.compose import compose_sentence
 from vlm.corpus.mix665k import COUNTS, TOTAL

@@ -13,7 +13,8 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.conftest import Compose
-from vlm.build import build_adapter, build_dataset, build_model, plan_model
+from vlm.build import build_adapter, build_model, plan_model
+from vlm.build_data import build_dataset
 from vlm.data.batch import PackedBatch
 from vlm.data.tokens import IMAGE_ID
 from vlm.model.flops import ModelFlops, count_flops, count_pairs

@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tests.conftest import Compose
-from vlm.build import build_dataset, build_model
+from vlm.build import build_model
+from vlm.build_data import build_dataset
 from vlm.data.batch import Learned, PackedBatch, pack
 from vlm.data.steps import BLANK, StepDataset
 from vlm.data.tokens import IMAGE_ID

@@ -10,7 +10,8 @@ from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM
 
 from vlm import ranks
-from vlm.build import build_data, build_model, build_task, build_trainer
+from vlm.build import build_model, build_task, build_trainer
+from vlm.build_data import build_data
 from vlm.compose import compose_sentence
 from vlm.training.checkpoint import Checkpoints
 from vlm.training.resume import Resumable

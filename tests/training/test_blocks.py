@@ -7,7 +7,8 @@ import torch
 
 from tests.conftest import Compose
 from tests.training.spread import train
-from vlm.build import build_dataset, build_model, build_task
+from vlm.build import build_model, build_task
+from vlm.build_data import build_dataset
 from vlm.cli import main
 from vlm.training.blocks import fuse
 from vlm.values import Kernels

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from tests.training.spread import Losses
-from vlm.build import build_data, build_model, build_task, build_trainer
+from vlm.build import build_model, build_task, build_trainer
+from vlm.build_data import build_data
 from vlm.cli import main
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.training.guards import Guards, update_ratios

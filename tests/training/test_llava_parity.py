@@ -24,7 +24,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from tests.conftest import Compose
-from vlm.build import build_data, build_model, build_task, build_trainer
+from vlm.build import build_model, build_task, build_trainer
+from vlm.build_data import build_data
 from vlm.corpus.write import Record, write_shards
 from vlm.data.steps import StepDataset
 from vlm.sentence import read_sentence

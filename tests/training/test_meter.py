@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Compose
-from vlm.build import build_data, build_flops, build_model, build_task, build_trainer
+from vlm.build import build_flops, build_model, build_task, build_trainer
+from vlm.build_data import build_data
 from vlm.training.clock import Clock
 from vlm.training.meter import Meter
 from vlm.values import Checkpointing

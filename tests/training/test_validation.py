@@ -7,7 +7,8 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import Compose
-from vlm.build import build_dataset, build_held_out, build_model
+from vlm.build import build_model
+from vlm.build_data import build_dataset, build_held_out
 from vlm.cli import main
 from vlm.training.validation import Validation
 

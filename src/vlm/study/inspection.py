@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vlm.build import build_readers, plan_model
+from vlm.build import plan_model
+from vlm.build_data import build_readers
 from vlm.compose import compose_sentence
 from vlm.corpus.generate import ensure_sources
 from vlm.corpus.inspect import to_page, to_terminal, view

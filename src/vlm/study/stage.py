@@ -9,15 +9,8 @@ import lightning
 from omegaconf import OmegaConf
 
 from vlm import ranks
-from vlm.build import (
-    build_data,
-    build_flops,
-    build_held_out,
-    build_image_transform,
-    build_model,
-    build_task,
-    build_trainer,
-)
+from vlm.build import build_flops, build_image_transform, build_model, build_task, build_trainer
+from vlm.build_data import build_data, build_held_out
 from vlm.config import Trainer
 from vlm.data.gate import check as check_labels
 from vlm.data.gate import describe as describe_labels

@@ -1,0 +1,124 @@
+"""Config to data: a mixture's sources, the steps of a stage, what is held out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from vlm.build import build_image_transform, build_template
+from vlm.data.document import DocumentReader
+from vlm.data.held_out import HeldOut
+from vlm.data.module import DataModule
+from vlm.data.shards import ShardSource
+from vlm.data.steps import Batching, StepDataset
+from vlm.model.vision_language import VisionLanguageModel
+from vlm.sentence import source_shards, sources
+from vlm.values import BatchingMode, Parity
+
+
+def build_readers(config: DictConfig, model: VisionLanguageModel) -> dict[str, DocumentReader]:
+    """Return the outermost stage's sources, each read by its own template and image rule or the stage's.
+
+    Raises:
+        ValueError: A source's shards do not hold what they must.
+    """
+    return {
+        name: DocumentReader(
+            _shard_source(config, name),
+            build_template(config, model, source.template),
+            model.llm.tokenizer,
+            build_image_transform(config, model, source.image),
+            model.llm.context_length,
+            source.loss_weight,
+            source.held_out,
+        )
+        for name, source in sources(config).items()
+    }
+
+
+def _shard_source(config: DictConfig, name: str) -> ShardSource:
+    source, count = ShardSource(name, source_shards(config, name)), config.mixture[name].count
+    if config.mixture[name].held_out >= len(source):
+        raise ValueError(
+            f"mixture.{name}.held_out={config.mixture[name].held_out} leaves nothing of its {len(source)} "
+            "samples to learn from; lower it"
+        )
+    if count not in (None, len(source)) and not config.twin:
+        raise ValueError(
+            f"mixture.{name}.count={count}, but its shards hold {len(source)} samples; find out why, or say "
+            f"mixture.{name}.count=null"
+        )
+    return source
+
+
+def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset:
+    """Return the steps of the outermost stage.
+
+    Raises:
+        ValueError: There would be none.
+    """
+    stage, trainer = config.stage, config.trainer
+    readers = build_readers(config, model)
+    num_drawn = draw_counts(config, {name: len(reader) for name, reader in readers.items()})
+    num_samples = (
+        round(sum(num_drawn.values()) * stage.epochs)
+        if stage.steps is None
+        else stage.steps * stage.batch_size
+    )
+    if trainer.max_steps is not None:
+        num_samples = min(num_samples, trainer.max_steps * stage.batch_size)
+    cache = Path(config.paths.cache) / "measures"
+    dataset = StepDataset(
+        readers, num_drawn, build_batching(config), num_samples, config.seed, cache, trainer.on_error
+    )
+    if trainer.compile:
+        dataset.row_size = trainer.tokens_per_row
+    return dataset
+
+
+def build_batching(config: DictConfig) -> Batching:
+    """Return how a step's samples are laid into rows.
+
+    Raises:
+        ValueError: Rows do not divide a step, or are not of the one size that blocks are compiled for.
+    """
+    stage, trainer = config.stage, config.trainer
+    mode, row_size = stage.batching.mode, trainer.samples_per_row
+    if config.parity is Parity.llava:
+        mode, row_size = stage.batching.parity.mode, min(stage.batching.parity.row_size, stage.batch_size)
+        if stage.batch_size % row_size:
+            raise ValueError(
+                f"stage.batching.parity.row_size={row_size} must divide stage.batch_size={stage.batch_size}"
+            )
+    if trainer.compile and mode is not BatchingMode.packed:
+        raise ValueError(
+            f"trainer.compile=true needs rows of one size, but they are {mode.value}; set "
+            "stage.batching.mode=packed and parity=none, or trainer.compile=false"
+        )
+    return Batching(mode.value, stage.batch_size, stage.batching.window, trainer.tokens_per_row, row_size)
+
+
+def build_held_out(config: DictConfig, dataset: StepDataset) -> HeldOut | None:
+    """Return what the outermost stage's sources hold out; None if they hold out nothing."""
+    pairs = zip(dataset.names, dataset.readers, strict=True)
+    readers = {name: reader for name, reader in pairs if reader.num_held_out}
+    cache = Path(config.paths.cache) / "measures"
+    return HeldOut(readers, config.trainer.tokens_per_row, cache) if readers else None
+
+
+def draw_counts(config: DictConfig, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return how many samples an epoch reads of each source.
+
+    Args:
+        config: The sentence.
+        sizes: Samples that each source has.
+    """
+    wanted = {name: source.samples or sizes[name] * source.weight for name, source in sources(config).items()}
+    flat = {name: count ** (1 / config.stage.temperature) for name, count in wanted.items()}
+    scale = sum(wanted.values()) / sum(flat.values())
+    return {name: round(scale * count) for name, count in flat.items()}
+
+
+def build_data(config: DictConfig, model: VisionLanguageModel) -> DataModule:
+    """Return the outermost stage's data."""
+    return DataModule(build_dataset(config, model), config.trainer.num_workers)
