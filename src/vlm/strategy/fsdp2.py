@@ -60,8 +60,10 @@ class FSDP2(Strategy):
         """Share out each of the inner modules, and what is left with the root.
 
         Raises:
-            ValueError: Weights of few bits cannot be shared out.
+            ValueError: There is nothing to offload from, or weights of few bits cannot be shared out.
         """
+        if self.offloads and device == "cpu":
+            raise ValueError("strategy.cpu_offload=true has no effect on the CPU; set it to false")
         if any(weight.dtype in (torch.uint8, torch.int8) for weight in root.parameters()):
             raise ValueError(
                 "adapter=qlora does not go with strategy=fsdp2; choose strategy=ddp or one device"
@@ -71,7 +73,8 @@ class FSDP2(Strategy):
         policy = COMPUTED_IN[precision]
         for module in [*inner, root]:
             fully_shard(module, mesh=mesh, mp_policy=policy, offload_policy=offload)
-        register_fsdp_forward_method(root, "generate")
+        if hasattr(root, "generate"):  # which computes with the root's own weights, too
+            register_fsdp_forward_method(root, "generate")
 
     def _mesh(self, device: str) -> DeviceMesh:
         world, machine = ranks.world_size(), ranks.machine_size()

@@ -56,11 +56,12 @@ def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
     before = [earlier.folder.weights for earlier in stage.lineage()][:-1]
     task = build_task(config, model, data.num_steps, before)
     task.first_step = data.first_step = first or 0
+    callbacks = _callbacks(stage, data, checkpoints, first, partial(_show, tracker, run))
+    trainer = build_trainer(config, task, callbacks, tracker.logger(run))
     task.configure_model()
     print(describe_parts(model), flush=True)
     proof = Proof(model)
-    callbacks = _callbacks(stage, data, checkpoints, first, partial(_show, tracker, run))
-    _fit(build_trainer(config, task, callbacks, tracker.logger(run)), task, data)
+    _fit(trainer, task, data)
     _finish(stage, task, proof, started)
     if not ranks.rank():
         checkpoints.keep_only(checkpoints.best() if config.trainer.keep_best else None)
