@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: help setup demo test test-slow check fix bench ui parts
+.PHONY: help setup demo test test-slow test-gpu check fix bench ui parts
 
 help:       ## Show this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: setup ## Tests that need no GPU and no network
 test-slow: setup ## Tests that take longer
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "slow and not gpu"
 
+test-gpu: setup ## Tests that need a CUDA device
+	VLM_TEST_GPU=1 $(BIN)/pytest -m gpu
+
 check: setup ## Style, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -38,6 +41,7 @@ fix: setup  ## Format and repair
 bench: setup ## Measure beside peers, on this machine
 	$(BIN)/python benchmarks/data_loading.py
 	$(BIN)/python benchmarks/resume.py
+	$(BIN)/python benchmarks/train_step.py
 
 ui: setup   ## Compare runs in a browser
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///runs/mlflow.db

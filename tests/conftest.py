@@ -9,7 +9,8 @@ from omegaconf import DictConfig
 
 from vlm.paths import config_dir
 
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
+if "VLM_TEST_GPU" not in os.environ:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 Compose = Callable[..., DictConfig]

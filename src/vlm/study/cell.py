@@ -29,6 +29,7 @@ from vlm.study.stage import load_model, train_stage
 from vlm.tracking.base import Tracker
 from vlm.tracking.none import NoTracker
 from vlm.tracking.provenance import provenance
+from vlm.training.plan import device_of
 
 
 class Cell:
@@ -46,7 +47,8 @@ class Cell:
         # The first process of a group keeps the record of all.
         self.tracker: Tracker = NoTracker() if ranks.rank() else build_tracker(sentence.config)
         torch.set_num_threads(sentence.config.trainer.num_threads)
-        torch.set_float32_matmul_precision("high")  # TF32, where there is such
+        if torch.cuda.is_available():
+            torch.set_float32_matmul_precision("high")  # TF32
 
     def run(self) -> str:
         """Do what is missing; return the tracker's name of the run."""
@@ -124,7 +126,7 @@ class Cell:
         config = self.planned.config
         started = time.monotonic()
         benchmark = build_benchmarks(config)[planned.name]
-        model = load_model(self.planned, step)
+        model = load_model(self.planned, step).to(device_of(self.planned.config.trainer.accelerator))
         answerer = build_answerer(config, model)
         evaluation = evaluate(benchmark, answerer, config.evaluation.batch_size, config.seed)
         known = {"scores": evaluation.scores, "seconds": round(time.monotonic() - started, 1)}

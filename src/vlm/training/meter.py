@@ -38,7 +38,7 @@ class Meter(lightning.Callback):
     ) -> None:
         self.flops, self.every = flops, every
         self.recomputes = checkpointing is Checkpointing.full
-        self.peak = (peak_tflops or _known_peak() or 0.0) * 1e12
+        self.peak_tflops = peak_tflops
         self._begin()
 
     def _begin(self) -> None:
@@ -48,6 +48,9 @@ class Meter(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Begin."""
+        assert isinstance(pl_module, Task)
+        self.on_gpu = pl_module.plan.device == "cuda"
+        self.peak = (self.peak_tflops or (known_peak() if self.on_gpu else None) or 0.0) * 1e12
         self._begin()
 
     def on_train_batch_start(
@@ -85,7 +88,7 @@ class Meter(lightning.Callback):
         parts = task.clock.read()
         mine = [
             time.perf_counter() - self._started, self._tokens, self._pictures, self._done.model,
-            self._done.hardware, _peak_memory(), *(parts.get(part, 0.0) for part in PARTS_OF_A_STEP),
+            self._done.hardware, self._peak_memory(), *(parts.get(part, 0.0) for part in PARTS_OF_A_STEP),
         ]  # fmt: skip
         rows = ranks.gathered(mine)
         seconds, memory = float(rows[:, 0].max()), float(rows[:, 5].max())
@@ -105,16 +108,14 @@ class Meter(lightning.Callback):
             figures["throughput/hfu"] = hardware / seconds / len(rows) / self.peak
         return figures
 
+    def _peak_memory(self) -> float:
+        """Return the most that was held at once, in GiB: of the GPU, or of this process."""
+        if self.on_gpu:
+            return torch.cuda.max_memory_allocated() / 2**30
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
-def _known_peak() -> float | None:
-    if not torch.cuda.is_available():
-        return None
+
+def known_peak() -> float | None:
+    """Return what the GPU can do at most, in 10^12 operations a second; None if it is not known."""
     name = torch.cuda.get_device_name()
     return next((peak for part, peak in PEAK_TFLOPS.items() if part in name), None)
-
-
-def _peak_memory() -> float:
-    """Return the most that was held at once, in GiB: of the GPU, or of this process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

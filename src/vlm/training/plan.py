@@ -34,5 +34,9 @@ class Plan:
     @property
     def device(self) -> str:
         """The kind of device, as torch calls it."""
-        on_cpu = self.trainer.accelerator == "cpu" or not torch.cuda.is_available()
-        return "cpu" if on_cpu else "cuda"
+        return device_of(self.trainer.accelerator)
+
+
+def device_of(accelerator: str) -> str:
+    """Return the kind of device, as torch calls it, of an accelerator as Lightning calls it."""
+    return "cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda"

@@ -114,7 +114,8 @@ def _work(sentence: Sentence, planned: PlannedStage, outcome: Outcome) -> int:
 def _requeue(config: DictConfig, status: int) -> int:
     """Ask Slurm to start the job again, if it was Slurm that stopped it, and the sentence says so."""
     job = os.environ.get("SLURM_JOB_ID")
-    if config.trainer.requeue and job and status == PREEMPTED and not ranks.node():
+    mine = config.cell is None and not ranks.node()  # a sweep's launcher looks after its own jobs
+    if config.trainer.requeue and job and status == PREEMPTED and mine:
         print(f"asking Slurm to start job {job} again", flush=True)
         subprocess.run(["scontrol", "requeue", job], check=True)
     return status
