@@ -18,7 +18,7 @@ as published LMs of such size are (Pythia-70M has 6 layers of 512).
 Ours: our model and Task under Lightning, with guards, rows packed by best fit. The peer: the Trainer as its
 users run it, micro-batches padded to their longest, encoder frozen, each size of micro-batch in turn, in the
 samples' order and in that of its own `group_by_length` over all measured samples; it clips no gradients and
-logs nothing. Of both, the fastest setting counts. Pictures are prepared beforehand, for the peer normalised
+logs nothing. Of both, the setting of least memory within a tenth of the fastest counts. Pictures are prepared beforehand, for the peer normalised
 as well, which ours does in the step; packing and padding are in the step. Memory is that of the process,
 libraries included; `built` is what is resident before the first step.
 
@@ -91,15 +91,17 @@ def _run_once(job: Job, may_fail: bool) -> dict[str, Any] | None:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def find_fastest(jobs: Sequence[Job]) -> tuple[Job, dict[str, Any]]:
-    """Try settings of a side; return the fastest and its result."""
+def find_best(jobs: Sequence[Job]) -> Job:
+    """Try settings of a side; return that of least memory among those within a tenth of the fastest."""
     found = []
     for job in jobs:
         result = run(job, may_fail=True)
         if result:
             print(f"  {job.side}, {job.label}: {describe(result)}", flush=True)
             found.append((job, result))
-    return max(found, key=lambda pair: pair[1]["rate"])
+    fastest = max(result["rate"] for _, result in found)
+    near = [(job, result) for job, result in found if result["rate"] > 0.9 * fastest]
+    return min(near, key=lambda pair: pair[1]["peak"])[0]
 
 
 def describe(result: Mapping[str, Any]) -> str:
@@ -126,8 +128,8 @@ def compare(base: Job, rows: Sequence[int], micro: Sequence[tuple[int, bool]], p
     first = [run(replace(probe, side=s, size=n)) for s, n in (("ours", rows[0]), ("peer", in_order))]
     check_losses(*first, limit)
     best = [
-        find_fastest([replace(probe, side="ours", size=size) for size in rows])[0],
-        find_fastest([replace(probe, side="peer", size=size, grouped=g) for size, g in micro])[0],
+        find_best([replace(probe, side="ours", size=size) for size in rows]),
+        find_best([replace(probe, side="peer", size=size, grouped=g) for size, g in micro]),
     ]
     measured = [replace(job, warm=base.warm, steps=base.steps) for job in best]
     results: list[list[Any]] = [[], []]

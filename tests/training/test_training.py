@@ -145,6 +145,18 @@ def test_where_a_run_goes_on_can_be_said(
     assert not stopped.exists()
 
 
+def test_a_run_that_ended_before_it_was_written_is_written(
+    train: Train, stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is left to train."""
+    capsys.readouterr()
+    assert train("stage=align_shapes") == 0
+    assert "going on from step 4" in capsys.readouterr().out
+    manifest = json.loads((stopped.parent / "manifest.json").read_text())
+    assert manifest["last_loss"] > 0
+    assert manifest["changed"]["projector"]["learned"] == 4
+
+
 def test_a_run_can_be_begun_again(train: Train, stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert train("stage=align_shapes", "resume=never") == 0

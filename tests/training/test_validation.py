@@ -36,10 +36,8 @@ def test_devices_share_the_held_out_rows_and_pass_as_often(compose: Compose) -> 
     keys = [key for share in shares for row in share for key in row.keys if key != "/"]
     assert sorted(keys) == sorted(whole)
     assert len(set(whole)) == 7
-    samples = held_out.samples("ocr", 3)
-    assert [f"ocr/{sample.key}" for sample in samples] == sorted(whole, key=whole.index)[:0] or len(
-        samples
-    ) == 3
+    assert [f"ocr/{sample.key}" for sample in held_out.samples("ocr", 99)] == sorted(whole)
+    assert len(held_out.samples("ocr", 3)) == 3
 
 
 @pytest.fixture
@@ -89,7 +87,8 @@ def test_the_best_state_stays_and_can_be_asked(
     words = [*run, "tracking=none", "trainer.validate_every=1", "trainer.keep_best=true"]
     assert main(["train", *words]) == 0
     [state] = tmp_path.glob("runs/instruct-*/checkpoints/*/state.json")
-    assert json.loads(state.read_text()) == {"skipped": 0, "validation_loss": 1.0, "step": 2}
+    facts = json.loads(state.read_text())
+    assert (facts["validation_loss"], facts["step"], facts["skipped"]) == (1.0, 2, 0)
     asked = ["evaluate", *words, "evaluation=shapes", "evaluation.table_size=0"]
     assert main([*asked, "checkpoint=3"]) != 0
     assert "checkpoint=3 is none of" in capsys.readouterr().err

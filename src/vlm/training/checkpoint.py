@@ -6,8 +6,9 @@ be read on any other number of devices, and reading one runs no code that came w
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial as partial_of
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +85,11 @@ class Checkpoints:
             no_dist=ranks.world_size() == 1,
         )
         assert isinstance(pending, Future)
-        if not ranks.rank():  # whose write ends when everybody's has
-            pending.add_done_callback(lambda done: self._complete(done, partial, step, facts, keep_best))
-        self._pending = pending
+        complete = partial_of(self._complete, partial, step, facts, keep_best)
+        # The first device's write ends when everybody's has.
+        self._pending = pending if ranks.rank() else _then(pending, complete)
 
-    def _complete(
-        self, done: Future[Any], partial: Path, step: int, facts: Mapping[str, Any], keep_best: bool
-    ) -> None:
-        if done.exception():
-            return
+    def _complete(self, partial: Path, step: int, facts: Mapping[str, Any], keep_best: bool) -> None:
         write_json(partial / FACTS, {**facts, "step": step})
         whole = self.folder / str(step)
         shutil.rmtree(whole, ignore_errors=True)
@@ -140,6 +137,22 @@ class Checkpoints:
             process_group=ranks.side_group("checkpoints"),
             no_dist=ranks.world_size() == 1,
         )
+
+
+def _then(written: Future[Any], complete: Callable[[], None]) -> Future[None]:
+    """Return a future that is done when something has been done after another."""
+    done: Future[None] = Future()
+
+    def go_on(written: Future[Any]) -> None:
+        try:
+            written.result()
+            complete()
+            done.set_result(None)
+        except BaseException as error:  # whoever waits shall hear of it
+            done.set_exception(error)
+
+    written.add_done_callback(go_on)
+    return done
 
 
 def _first_line(error: Exception) -> str:

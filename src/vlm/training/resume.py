@@ -51,7 +51,9 @@ class Resumable(lightning.Callback):
         assert isinstance(pl_module, Task)
         if self.first is not None:
             self.checkpoints.load(self.first, pl_module.state())
-            pl_module.num_skipped = int(self.checkpoints.facts(self.first)["skipped"])
+            facts = self.checkpoints.facts(self.first)
+            pl_module.num_skipped = int(facts["skipped"])
+            pl_module.metrics = {"train/loss": facts["loss"]}
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Listen."""
@@ -92,7 +94,11 @@ class Resumable(lightning.Callback):
         self._previous = {}
 
     def _save(self, task: Task) -> None:
-        facts = {"skipped": task.num_skipped, "validation_loss": task.validation_loss}
+        facts = {
+            "loss": task.metrics["train/loss"],
+            "skipped": task.num_skipped,
+            "validation_loss": task.validation_loss,
+        }
         self.checkpoints.save(task.step, task.state(), facts, self.keep_best)
 
 
