@@ -1,7 +1,7 @@
 """Training steps of ours beside transformers' `LlavaForConditionalGeneration` under transformers' `Trainer`.
 
     .venv/bin/python benchmarks/train_step.py [shape=20M,60M] [passes=3]
-    .venv/bin/python benchmarks/train_step.py gpu [stage=align_shapes,instruct,lora] [passes=1]
+    .venv/bin/python benchmarks/train_step.py gpu [stage=align,instruct,lora] [passes=1]
 
 Measured: samples a second after warm-up, peak memory, and where the time goes. Both sides start from the
 same weights (each drawn from its name), read the same samples from memory and learn by AdamW (fused, constant
@@ -9,11 +9,11 @@ rate, no clipping) from a step's summed loss over its answers, divided by their 
 the first steps must agree to 1e-4. Each run is a process of its own, the sides take turns, medians count. A
 run that other work disturbs is done again.
 
-Samples: random words, as long as llava.md 8.2 estimates of LLaVA-1.5's mixture (a log-normal spread of each
-subset's text around its mean), 6 % without a picture, and as much of them answers as such questions have (an
-estimate). On the CPU all lengths are a fourth: 144 visual tokens of 168 pixels, documents cut at 512. Encoder
-frozen, projector and LLM learn, 32 samples a step, 2 threads, fp32, 32,000 words. Shapes are wide and flat,
-as published LMs of such size are (Pythia-70M has 6 layers of 512).
+Samples: random words, as long as those of LLaVA-1.5's mixture are estimated to be (a log-normal spread of
+each subset's text around its mean), 6 % without a picture, and as much of them answers as such questions have
+(an estimate). On the CPU all lengths are a fourth: 144 visual tokens of 168 pixels, documents cut at 512.
+Encoder frozen, projector and LLM learn, 32 samples a step, 2 threads, fp32, 32,000 words. Shapes are wide and
+flat, as published LMs of such size are (Pythia-70M has 6 layers of 512).
 
 Ours: our model and Task under Lightning, with guards, rows packed by best fit. The peer: the Trainer as its
 users run it, micro-batches padded to their longest, encoder frozen, in the samples' order; and apart from

@@ -69,7 +69,7 @@ def test_losses_and_answers_are_recorded(run: list[str], tmp_path: Path) -> None
 
 def test_validation_changes_nothing(run: list[str], tmp_path: Path) -> None:
     """With dropout: the steps between draw what they would have drawn."""
-    lora = ["twin=true", "adapter=lora64", "stage.learns.llm=adapter", "tracking=none"]
+    lora = [*LORA, "tracking=none"]
     assert main(["train", *run, *lora, f"paths.runs={tmp_path}/without"]) == 0
     often = ["trainer.validate_every=1", "trainer.sample_answers=1", "trainer.num_workers=0"]
     assert main(["train", *run, *lora, *often, f"paths.runs={tmp_path}/with"]) == 0
@@ -79,12 +79,20 @@ def test_validation_changes_nothing(run: list[str], tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+LORA = ["twin=true", "adapter=lora64", "stage.learns.llm=adapter"]
+
+
+@pytest.mark.parametrize("more", [[], LORA], ids=["full", "lora"])
 def test_the_best_state_stays_and_can_be_asked(
-    run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    more: list[str],
+    run: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     losses = iter([3.0, 1.0, 2.0, 4.0])
     monkeypatch.setattr(Validation, "losses", lambda *_: {"validation/loss": next(losses)})
-    words = [*run, "tracking=none", "trainer.validate_every=1", "trainer.keep_best=true"]
+    words = [*run, *more, "tracking=none", "trainer.validate_every=1", "trainer.keep_best=true"]
     assert main(["train", *words]) == 0
     [state] = tmp_path.glob("runs/instruct-*/checkpoints/*/state.json")
     facts = json.loads(state.read_text())
