@@ -1,6 +1,6 @@
 """Training steps of ours beside transformers' `LlavaForConditionalGeneration` under transformers' `Trainer`.
 
-    .venv/bin/python benchmarks/train_step.py [shape=20M,60M] [passes=3]
+    .venv/bin/python benchmarks/train_step.py [shape=20M,60M] [passes=2] [search=true]
     .venv/bin/python benchmarks/train_step.py gpu [stage=align,instruct,lora] [passes=1]
 
 Measured: samples a second after warm-up, peak memory, and where the time goes. Both sides start from the
@@ -18,10 +18,13 @@ flat, as published LMs of such size are (Pythia-70M has 6 layers of 512).
 Ours: our model and Task under Lightning, with guards, rows packed by best fit. The peer: the Trainer as its
 users run it, micro-batches padded to their longest, encoder frozen, in the samples' order; and apart from
 that in the order of its own `group_by_length` over all measured samples, whose steps are others. It clips no
-gradients and logs nothing. Of each, the setting of least memory within a tenth of the fastest counts
-(micro-batches of 4 and 8 were the best of 1 to 16). Pictures are prepared beforehand, for the peer normalised
-as well, which ours does in the step; packing and padding are in the step.
-Memory is that of the process, libraries included; `built` is what is resident before the first step.
+gradients and logs nothing. The peer's micro-batches are those that were found the best of 1 to 16;
+`search=true` tries all sizes again, and of each the one of least memory within a tenth of the fastest counts.
+Pictures are prepared beforehand, for the peer normalised as well, which ours does in the step; packing and
+padding are in the step.
+
+Memory is that of the process, libraries included; `built` is what is resident before the first step, and
+`activations` what the peak holds beside that, gradients and moments, which are the same on both sides.
 
 `gpu`: Vicuna-7B and CLIP-L/14 at 336 pixels, random, lengths as they are, bf16, full activation
 checkpointing; the projector alone, all, or LoRA of rank 128; and MFU. Frozen weights are bf16 on both sides,
@@ -94,6 +97,8 @@ def _run_once(job: Job, may_fail: bool) -> dict[str, Any] | None:
 
 def find_best(jobs: Sequence[Job]) -> Job:
     """Try settings of a side; return that of least memory among those within a tenth of the fastest."""
+    if len(jobs) == 1:
+        return jobs[0]
     found = []
     for job in jobs:
         result = run(job, may_fail=True)
@@ -121,8 +126,10 @@ def check_losses(ours: Mapping[str, Any], peer: Mapping[str, Any], limit: float 
         raise SystemExit(f"the two sides do not learn the same: their losses differ by {worst}")
 
 
-def compare(base: Job, rows: Sequence[int], micro: Sequence[int], passes: int) -> None:
-    """Find each side's best setting, then measure these in turn."""
+def compare(
+    base: Job, rows: Sequence[int], micro: Sequence[int], grouped: Sequence[int], passes: int
+) -> None:
+    """Find each side's best setting, where there are several, then measure these in turn."""
     probe = replace(base, warm=1, steps=4)
     limit = 1e-4 if base.precision == "32-true" else None
     first = [run(replace(probe, side=s, size=n)) for s, n in (("ours", rows[0]), ("peer", micro[0]))]
@@ -130,7 +137,7 @@ def compare(base: Job, rows: Sequence[int], micro: Sequence[int], passes: int) -
     kinds = [
         [replace(probe, side="ours", size=size) for size in rows],
         [replace(probe, side="peer", size=size) for size in micro],
-        [replace(probe, side="peer", size=size, grouped=True) for size in micro],
+        [replace(probe, side="peer", size=size, grouped=True) for size in grouped],
     ]
     measured = [replace(find_best(jobs), warm=base.warm, steps=base.steps) for jobs in kinds]
     results: list[list[Any]] = [[], [], []]
@@ -148,7 +155,7 @@ def compare(base: Job, rows: Sequence[int], micro: Sequence[int], passes: int) -
 
 def middle(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the medians of several runs' figures."""
-    keys = ("rate", "peak", "built", "flops", "padded")
+    keys = ("rate", "peak", "built", "activations", "flops", "padded")
     return {key: median(result[key] for result in results) for key in keys}
 
 
@@ -161,6 +168,7 @@ def report(base: Job, ours: Mapping[str, Any], peer: Mapping[str, Any]) -> None:
         ("samples/s", "rate", f">= {least}" if least else ""),
         ("peak, MiB", "peak", f"<= {most}" if most else ""),
         ("built, MiB", "built", ""),
+        ("activations, MiB", "activations", ""),
         ("tokens computed", "padded", ""),
     ):
         ratio = ours[key] / peer[key]
@@ -186,12 +194,13 @@ def device_name(device: str) -> str:
 
 def on_cpu(options: Mapping[str, str]) -> None:
     """Compare the small shapes."""
-    micro = [4, 8]
+    search = options.get("search") == "true"
+    settings = [[512, 1024, 2048, 4096], [1, 4, 8], [2, 4, 8, 16]] if search else [[2048], [4], [8]]
     for name in options.get("shape", "20M,60M").split(","):
         shape = SHAPES[name]
         print(f"{name}: LLM {shape.text}, encoder {shape.vision} (dim, inner dim, layers, heads)", flush=True)
         base = Job("ours", 0, shape=name)
-        compare(base, [512, 4096], micro, int(options.get("passes", 3)))
+        compare(base, *settings, int(options.get("passes", 2)))
 
 
 def on_gpu(options: Mapping[str, str]) -> None:
@@ -207,7 +216,7 @@ def on_gpu(options: Mapping[str, str]) -> None:
             "ours", 0, shape=name, stage=stage, device="cuda", precision=precision, batch=64, steps=6,
             learning_rate=1e-4, checkpointing=True,
         )  # fmt: skip
-        compare(base, [8192, 16384, 32768], [4, 8, 16], int(options.get("passes", 1)))
+        compare(base, [8192, 16384, 32768], [4, 8, 16], [4, 8, 16], int(options.get("passes", 1)))
 
 
 def main() -> None:

@@ -152,7 +152,7 @@ def run(job: Job) -> dict[str, Any]:
     task = plan_task(job, model)
     task.configure_model()
     watch_parts(model, clock)
-    clock.note_built()
+    clock.note_built(model)
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [Guards(Path(folder), 10), Recorder(10), Watch(clock)]
         settings = OmegaConf.create(

@@ -178,7 +178,7 @@ def run(job: Job) -> dict[str, Any]:
     samples = read_samples(job, shape)
     model = build_model(job, shape)
     collator, watch = watch_parts(model, clock), Watch(clock)
-    clock.note_built()
+    clock.note_built(model)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Watched(
             model, settings(job, folder), collator, train_dataset=samples, callbacks=[watch]

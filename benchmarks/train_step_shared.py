@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 VOCABULARY = 32_000
 IMAGE, IGNORED = -200, -100
@@ -105,8 +105,8 @@ class Job:
     device: str = "cpu"
     precision: str = "32-true"
     batch: int = 32
-    warm: int = 2
-    steps: int = 8  # with those that warm up
+    warm: int = 1
+    steps: int = 5  # with those that warm up
     learning_rate: float = 1e-3
     checkpointing: bool = False
 
@@ -196,7 +196,7 @@ class Clock:
     """
 
     def __init__(self, job: Job) -> None:
-        self.job, self.losses, self.built = job, list[float](), 0.0
+        self.job, self.losses, self.built, self.state = job, list[float](), 0.0, 0.0
         self.parts: Counter[str] = Counter()
         self._stack: list[str] = []
         self._started = self._stopped = self._by_others = 0.0
@@ -235,8 +235,10 @@ class Clock:
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    def note_built(self) -> None:
-        """Note what is held before the first step."""
+    def note_built(self, model: nn.Module) -> None:
+        """Note what is held before the first step, and what gradients and moments will hold besides."""
+        learning = [weight for weight in model.parameters() if weight.requires_grad]
+        self.state = 3 * sum(weight.numel() * weight.element_size() for weight in learning) / 2**20
         if self.job.device == "cuda":
             self.built = torch.cuda.memory_allocated() / 2**20
             torch.cuda.reset_peak_memory_stats()
@@ -269,6 +271,7 @@ class Clock:
             "rate": count / seconds,
             "peak": peak,
             "built": self.built,
+            "activations": peak - self.built - self.state,
             "losses": self.losses,
         }
         return {**figures, "parts": parts}
