@@ -15,23 +15,23 @@ INTERRUPTED, PREEMPTED = STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 @contextmanager
-def passing_on(send: Callable[[int], None], then_as_before: bool = False) -> Iterator[None]:
-    """Let others be asked to stop when this process is.
+def hearing(hear: Callable[[int], None], then_as_before: bool = False) -> Iterator[None]:
+    """Be told of the signals that ask to stop.
 
     Args:
-        send: Asks them.
-        then_as_before: Whether whoever listened before hears of it afterwards, as submitit must.
+        hear: Takes a signal's number.
+        then_as_before: Whether whoever listened before is told afterwards, as submitit must be.
     """
     previous: dict[int, Any] = {}
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        send(number)
+    def handle(number: int, frame: FrameType | None) -> None:
+        hear(number)
         before = previous[number]
         if then_as_before and number != signal.SIGINT and callable(before):
             before(number, frame)
 
     if threading.current_thread() is threading.main_thread():  # no other may listen
-        previous = {number: signal.signal(number, pass_on) for number in STOP_SIGNALS}
+        previous = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
     try:
         yield
     finally:

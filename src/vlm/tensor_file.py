@@ -22,12 +22,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError) as error:
         raise ValueError(
-            f"{path} is damaged or no file of weights ({_first_line(error)}); copy it again"
+            f"{path} is damaged or no file of weights ({first_line(error)}); copy it again"
         ) from error
     except Exception as error:  # torch's refusal to unpickle more than tensors
-        raise ValueError(
-            f"{path} holds more than tensors and is not opened ({_first_line(error)})"
-        ) from error
+        raise ValueError(f"{path} holds more than tensors and is not opened ({first_line(error)})") from error
     return dict(tensors.get("state_dict", tensors))
 
 
@@ -66,5 +64,6 @@ def write_tensors(
     temporary.replace(path)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or what kind it is."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -44,9 +44,7 @@ def train(
     task = build_task(config, model, data.num_steps, starting)
     task.first_step = data.first_step = first or 0
     losses = Losses()
-    resumable = Resumable(
-        Checkpoints(folder / "checkpoints", 9), first, config.trainer.checkpoint_every, False
-    )
+    resumable = Resumable(Checkpoints(folder / "checkpoints", 9), first, config.trainer.checkpoint_every)
     trainer = build_trainer(config, task, [losses, resumable], None)
     if num_steps:
         trainer.fit_loop.epoch_loop.max_steps = num_steps - task.first_step

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from vlm.signals import STOPPED, passing_on
+from vlm.signals import STOPPED, hearing
 
 PORT = 29400
 SECONDS_TO_DIE = 30
@@ -33,7 +33,7 @@ def launch(config: DictConfig, overrides: Sequence[str]) -> int:
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     agent = elastic_launch(_settings(config, overrides), sys.executable)
     try:
-        with passing_on(_ask_to_stop):
+        with hearing(_ask_to_stop):
             agent("-m", "vlm", "train", *overrides)
     except ChildFailedError as failed:
         return _failed(failed.failures)

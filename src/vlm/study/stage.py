@@ -45,7 +45,7 @@ def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
     lightning.seed_everything(config.seed, verbose=False)
     model = build_model(config)
     data = build_data(config, model)
-    checkpoints = Checkpoints(folder.checkpoints, config.trainer.keep_last)
+    checkpoints = Checkpoints(folder.checkpoints, config.trainer.keep_last, config.trainer.keep_best)
     first = choose_step(checkpoints, config.resume)
     if not ranks.rank():
         _say_what_is_read(stage, data, first)
@@ -64,7 +64,7 @@ def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
     _fit(trainer, task, data)
     _finish(stage, task, proof, started)
     if not ranks.rank():
-        checkpoints.keep_only(checkpoints.best() if config.trainer.keep_best else None)
+        checkpoints.keep_only_best()
 
 
 def _say_what_is_read(stage: PlannedStage, data: DataModule, first: int | None) -> None:
@@ -105,7 +105,7 @@ def _callbacks(
         *validation,
         ProgressBar(stage.name),
         Recorder(settings.log_every),
-        Resumable(checkpoints, first, settings.checkpoint_every, settings.keep_best),
+        Resumable(checkpoints, first, settings.checkpoint_every),
     ]
 
 
@@ -176,5 +176,5 @@ def _load_state(planned: PlannedStage, step: int) -> VisionLanguageModel:
     task = build_task(config, build_model(config), step, before, Single())
     task.plan = replace(task.plan, trainer=Trainer())  # to answer takes whole numbers and no tricks
     task.configure_model()
-    Checkpoints(folder.checkpoints, 1).load(step, task.learned_state())
+    Checkpoints(folder.checkpoints).load(step, task.learned_state())
     return task.model.eval()

@@ -23,7 +23,7 @@ from vlm import ranks
 from vlm.compose import Sentence, compose_sentence, spell_out
 from vlm.paths import config_dir
 from vlm.run.folder import write_json
-from vlm.signals import STOPPED, passing_on
+from vlm.signals import STOPPED, hearing
 from vlm.study.outcome import OUTCOME, Outcome
 
 SWEEP = "sweep.json"
@@ -74,7 +74,7 @@ def _run(command: list[str]) -> tuple[int, str]:
         if number != signal.SIGINT:  # who sent it may end this process next
             process.wait()
 
-    with passing_on(ask_to_stop, then_as_before=True):
+    with hearing(ask_to_stop, then_as_before=True):
         _, said = process.communicate()
     return process.returncode, said
 

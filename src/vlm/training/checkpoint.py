@@ -20,6 +20,7 @@ from torch.distributed.checkpoint.state_dict_saver import async_save
 
 from vlm import ranks
 from vlm.run.folder import write_json
+from vlm.tensor_file import first_line
 
 FACTS = "state.json"
 
@@ -30,10 +31,11 @@ class Checkpoints:
     Args:
         folder: `checkpoints` of the run's folder.
         keep_last: How many of the newest are kept.
+        keep_best: Whether the one of the lowest validation loss is kept, however old.
     """
 
-    def __init__(self, folder: Path, keep_last: int) -> None:
-        self.folder, self.keep_last = folder, keep_last
+    def __init__(self, folder: Path, keep_last: int = 1, keep_best: bool = False) -> None:
+        self.folder, self.keep_last, self.keep_best = folder, keep_last, keep_best
         self._pending: Future[Any] | None = None
 
     def steps(self) -> list[int]:
@@ -51,9 +53,10 @@ class Checkpoints:
         for later in (found for found in self.steps() if found > step):
             shutil.rmtree(self.folder / str(later))
 
-    def keep_only(self, step: int | None) -> None:
-        """Delete all states but one, or all."""
-        for other in set(self.steps()) - {step}:
+    def keep_only_best(self) -> None:
+        """Delete all states, but for the best one if it is to be kept."""
+        best = self.best() if self.keep_best else None
+        for other in set(self.steps()) - {best}:
             shutil.rmtree(self.folder / str(other))
         if not self.steps():
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -63,14 +66,13 @@ class Checkpoints:
         facts: dict[str, Any] = json.loads((self.folder / str(step) / FACTS).read_text())
         return facts
 
-    def save(self, step: int, state: Mapping[str, Tensor], facts: Mapping[str, Any], keep_best: bool) -> None:
+    def save(self, step: int, state: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Copy a state, then write it in another thread while training goes on.
 
         Args:
             step: That it stands at.
             state: Tensors of this device, by name; shares are DTensors.
             facts: To be noted: `validation_loss`, or None, among them.
-            keep_best: Keep the one with the lowest, however old.
         """
         self.wait()
         partial = self.folder / f".{step}.partial"
@@ -85,16 +87,16 @@ class Checkpoints:
             no_dist=ranks.world_size() == 1,
         )
         assert isinstance(pending, Future)
-        complete = partial_of(self._complete, partial, step, facts, keep_best)
+        complete = partial_of(self._complete, partial, step, facts)
         # The first device's write ends when everybody's has.
         self._pending = pending if ranks.rank() else _then(pending, complete)
 
-    def _complete(self, partial: Path, step: int, facts: Mapping[str, Any], keep_best: bool) -> None:
+    def _complete(self, partial: Path, step: int, facts: Mapping[str, Any]) -> None:
         write_json(partial / FACTS, {**facts, "step": step})
         whole = self.folder / str(step)
         shutil.rmtree(whole, ignore_errors=True)
         partial.replace(whole)
-        kept = {*self.steps()[-self.keep_last :], *([self.best()] if keep_best else [])}
+        kept = {*self.steps()[-self.keep_last :], *([self.best()] if self.keep_best else [])}
         for old in set(self.steps()) - kept:
             shutil.rmtree(self.folder / str(old), ignore_errors=True)
 
@@ -125,9 +127,7 @@ class Checkpoints:
             reader = HuggingFaceStorageReader(str(folder))
             found = reader.read_metadata().state_dict_metadata
         except Exception as error:
-            raise ValueError(
-                f"{folder} is no state to go on from ({_first_line(error)}); {remedy}"
-            ) from error
+            raise ValueError(f"{folder} is no state to go on from ({first_line(error)}); {remedy}") from error
         for name, tensor in state.items():
             if name not in found or getattr(found[name], "size", None) != tensor.shape:
                 raise ValueError(f"{folder} does not fit the model at {name}; {remedy}")
@@ -153,7 +153,3 @@ def _then(written: Future[Any], complete: Callable[[], None]) -> Future[None]:
 
     written.add_done_callback(go_on)
     return done
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from vlm import ranks
 from vlm.data.steps import Step
+from vlm.training.callback import TaskCallback, is_time
 from vlm.training.parts import learning_parts
-from vlm.training.record import is_time
 from vlm.training.task import Task
 
 
-class Guards(lightning.Callback):
+class Guards(TaskCallback):
     """Look at the loss and at every part's gradient before the optimizer does.
 
     Args:
@@ -31,34 +31,26 @@ class Guards(lightning.Callback):
         self._proven: set[str] = set()
         self._step: Step | None = None
 
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Step, batch_idx: int
-    ) -> None:
+    def before_step(self, task: Task, step: Step) -> None:
         """Remember what is read."""
-        self._step = batch
+        self._step = step
 
-    def on_before_optimizer_step(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        optimizer: torch.optim.Optimizer,
-    ) -> None:
+    def before_optimizer(self, task: Task) -> None:
         """Stop at a loss that is no number, and at a part that should learn and gets no gradient.
 
         Raises:
             ValueError: Either.
         """
-        assert isinstance(pl_module, Task)
         assert self._step is not None
-        if not math.isfinite(pl_module.metrics["train/loss"]):
-            raise ValueError(self._dump(pl_module, self._step))
-        parts = learning_parts(pl_module.model)
+        if not math.isfinite(task.metrics["train/loss"]):
+            raise ValueError(self._dump(task, self._step))
+        parts = learning_parts(task.model)
         unproven = set(parts) - self._proven
-        if not unproven and not is_time(pl_module, self.every, ahead=1):
+        if not unproven and not is_time(task, self.every, ahead=1):
             return
-        norms = {name: _norm_of_gradients(pl_module, part) for name, part in parts.items()}
-        pl_module.metrics |= {f"train/gradient_norm/{name}": norm for name, norm in norms.items()}
-        self._prove(pl_module, self._step, norms)
+        norms = {name: _norm_of_gradients(task, part) for name, part in parts.items()}
+        task.metrics |= {f"train/gradient_norm/{name}": norm for name, norm in norms.items()}
+        self._prove(task, self._step, norms)
 
     def _prove(self, task: Task, step: Step, norms: Mapping[str, float]) -> None:
         """Hold each part to its first gradient; of pictures, at the first step that has some."""
@@ -73,18 +65,10 @@ class Guards(lightning.Callback):
                     f"at step {task.step}; freeze it, or look at what lies between it and the loss"
                 )
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Step,
-        batch_idx: int,
-    ) -> None:
+    def after_step(self, trainer: lightning.Trainer, task: Task, step: Step) -> None:
         """Note by which share of their size the weights of each part moved."""
-        assert isinstance(pl_module, Task)
-        if is_time(pl_module, self.every):
-            pl_module.metrics |= update_ratios(pl_module)
+        if is_time(task, self.every):
+            task.metrics |= update_ratios(task)
 
     def _dump(self, task: Task, step: Step) -> str:
         """Keep the batch; return what to say of it."""

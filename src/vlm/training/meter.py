@@ -2,7 +2,6 @@
 
 import resource
 import time
-from typing import Any
 
 import lightning
 import torch
@@ -10,7 +9,7 @@ import torch
 from vlm import ranks
 from vlm.data.steps import Step
 from vlm.model.flops import Flops, ModelFlops
-from vlm.training.record import is_time
+from vlm.training.callback import TaskCallback, is_time
 from vlm.training.task import Task
 from vlm.values import Checkpointing
 
@@ -20,7 +19,7 @@ PEAK_TFLOPS = {"A100": 312.0, "A800": 312.0, "H100 PCIe": 756.0, "H100": 989.0, 
 PARTS_OF_A_STEP = ("data", "forward", "backward", "optimizer")
 
 
-class Meter(lightning.Callback):
+class Meter(TaskCallback):
     """Note tokens and pictures a second, MFU and HFU, what a step's parts take, memory and imbalance.
 
     MFU counts what learning takes (Chowdhery et al. 2022, arXiv:2204.02311), HFU also what activation
@@ -46,66 +45,58 @@ class Meter(lightning.Callback):
         self._tokens = self._pictures = self._steps = 0
         self._done = Flops()
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def before_first_step(self, trainer: lightning.Trainer, task: Task) -> None:
         """Begin."""
-        assert isinstance(pl_module, Task)
-        self.on_gpu = pl_module.plan.device == "cuda"
+        self.on_gpu = task.plan.device == "cuda"
         self.peak = (self.peak_tflops or (known_peak() if self.on_gpu else None) or 0.0) * 1e12
         self._begin()
 
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Step, batch_idx: int
-    ) -> None:
+    def before_step(self, task: Task, step: Step) -> None:
         """Note how long the device waited for data."""
-        assert isinstance(pl_module, Task)
-        pl_module.clock.add("data", time.perf_counter() - self._ended)
+        task.clock.add("data", time.perf_counter() - self._ended)
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Step,
-        batch_idx: int,
-    ) -> None:
+    def after_step(self, trainer: lightning.Trainer, task: Task, step: Step) -> None:
         """Count what the step held; note figures, if it is time."""
-        assert isinstance(pl_module, Task)
         self._steps += 1
-        for row in batch.rows:
+        for row in step.rows:
             self._tokens += len(row.ids)
             self._pictures += row.num_pictures
             if self.flops:
                 self._done += self.flops.of_row(
                     len(row.tiles), row.lengths, row.num_supervised, self.recomputes
                 )
-        if is_time(pl_module, self.every):
-            pl_module.metrics |= self._figures(pl_module)
+        if is_time(task, self.every):
+            task.metrics |= self._figures(task)
             self._begin()
         self._ended = time.perf_counter()
 
     def _figures(self, task: Task) -> dict[str, float]:
         """Return the figures of all devices together."""
         parts = task.clock.read()
-        mine = [
-            time.perf_counter() - self._started, self._tokens, self._pictures, self._done.model,
-            self._done.hardware, self._peak_memory(), *(parts.get(part, 0.0) for part in PARTS_OF_A_STEP),
-        ]  # fmt: skip
-        rows = ranks.gathered(mine)
-        seconds, memory = float(rows[:, 0].max()), float(rows[:, 5].max())
-        tokens, pictures, model, hardware = rows[:, 1:5].sum(0).tolist()
-        figures = {
-            "throughput/tokens_per_second": tokens / seconds,
-            "throughput/images_per_second": pictures / seconds,
-            "memory/peak_gib": memory,
+        mine = {
+            "seconds": time.perf_counter() - self._started,
+            "tokens": self._tokens,
+            "pictures": self._pictures,
+            "model": self._done.model,
+            "hardware": self._done.hardware,
+            "memory": self._peak_memory(),
+            **{part: parts.get(part, 0.0) for part in PARTS_OF_A_STEP},
         }
-        for place, part in enumerate(PARTS_OF_A_STEP):
-            figures[f"throughput/seconds/{part}"] = float(rows[:, 6 + place].mean()) / self._steps
-        if model:
-            figures["throughput/tflops_per_device"] = model / seconds / len(rows) / 1e12
-            figures["throughput/rank_imbalance"] = float(rows[:, 3].max() / rows[:, 3].mean())
-        if model and self.peak:
-            figures["throughput/mfu"] = model / seconds / len(rows) / self.peak
-            figures["throughput/hfu"] = hardware / seconds / len(rows) / self.peak
+        of_all = dict(zip(mine, ranks.gathered(list(mine.values())).T, strict=True))
+        seconds, model = float(of_all["seconds"].max()), of_all["model"]
+        figures = {
+            "throughput/tokens_per_second": float(of_all["tokens"].sum()) / seconds,
+            "throughput/images_per_second": float(of_all["pictures"].sum()) / seconds,
+            "memory/peak_gib": float(of_all["memory"].max()),
+        }
+        for part in PARTS_OF_A_STEP:
+            figures[f"throughput/seconds/{part}"] = float(of_all[part].mean()) / self._steps
+        if model.any():
+            figures["throughput/tflops_per_device"] = float(model.mean()) / seconds / 1e12
+            figures["throughput/rank_imbalance"] = float(model.max() / model.mean())
+        if model.any() and self.peak:
+            figures["throughput/mfu"] = float(model.mean()) / seconds / self.peak
+            figures["throughput/hfu"] = float(of_all["hardware"].mean()) / seconds / self.peak
         return figures
 
     def _peak_memory(self) -> float:

@@ -9,13 +9,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vlm import ranks
 from vlm.data.steps import Step
+from vlm.training.callback import TaskCallback
 from vlm.training.task import Task
 
 PLAIN_EVERY_SECONDS = 15.0  # between lines where the output is no terminal
 SMOOTHING = 0.9  # of the shown rate
 
 
-class ProgressBar(lightning.Callback):
+class ProgressBar(TaskCallback):
     """Show a bar in a terminal, a line now and then elsewhere.
 
     Args:
@@ -29,11 +30,10 @@ class ProgressBar(lightning.Callback):
         self._first_step = 0
         self._bar: Progress | None = None
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def before_first_step(self, trainer: lightning.Trainer, task: Task) -> None:
         """Open the bar at the step where the run goes on."""
         self._step_started = self._started = time.monotonic()
-        assert isinstance(pl_module, Task)
-        self._first_step, self.num_steps = pl_module.step, pl_module.plan.num_steps
+        self._first_step, self.num_steps = task.step, task.plan.num_steps
         if sys.stdout.isatty():
             columns = (
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
@@ -43,29 +43,21 @@ class ProgressBar(lightning.Callback):
             self._bar.add_task(self.title, total=self.num_steps, completed=self._first_step, figures="")
             self._bar.start()
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Step,
-        batch_idx: int,
-    ) -> None:
+    def after_step(self, trainer: lightning.Trainer, task: Task, step: Step) -> None:
         """Show the step's figures."""
-        assert isinstance(pl_module, Task)
         now = time.monotonic()
-        num_tokens = sum(len(row.ids) for row in batch.rows) * ranks.world_size()  # as many elsewhere, about
+        num_tokens = sum(len(row.ids) for row in step.rows) * ranks.world_size()  # as many elsewhere, about
         rate = num_tokens / (now - self._step_started)
         self._step_started = now
         smooth = SMOOTHING if self._tokens_per_second else 0.0
         self._tokens_per_second = smooth * self._tokens_per_second + (1 - smooth) * rate
-        figures = f"loss {pl_module.metrics['train/loss']:.3f}  {self._tokens_per_second:,.0f} tokens/s"
-        step = pl_module.step
+        figures = f"loss {task.metrics['train/loss']:.3f}  {self._tokens_per_second:,.0f} tokens/s"
+        done = task.step
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=step, figures=figures)
-        elif now - self._last_line > PLAIN_EVERY_SECONDS or step == self.num_steps:
-            left = (self.num_steps - step) * (now - self._started) / max(1, step - self._first_step)
-            print(f"{self.title}  {step}/{self.num_steps}  {figures}  {left:.0f} s left", flush=True)
+            self._bar.update(self._bar.task_ids[0], completed=done, figures=figures)
+        elif now - self._last_line > PLAIN_EVERY_SECONDS or done == self.num_steps:
+            left = (self.num_steps - done) * (now - self._started) / max(1, done - self._first_step)
+            print(f"{self.title}  {done}/{self.num_steps}  {figures}  {left:.0f} s left", flush=True)
             self._last_line = now
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

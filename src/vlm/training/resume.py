@@ -1,13 +1,15 @@
 """Going on after a stop: states at intervals, and when somebody asks the run to stop."""
 
 import signal
-from types import FrameType
+from contextlib import ExitStack
 from typing import Any
 
 import lightning
 
 from vlm import ranks
-from vlm.signals import INTERRUPTED, PREEMPTED, STOP_SIGNALS
+from vlm.data.steps import Step
+from vlm.signals import INTERRUPTED, PREEMPTED, hearing
+from vlm.training.callback import TaskCallback
 from vlm.training.checkpoint import Checkpoints
 from vlm.training.task import Task
 
@@ -25,7 +27,7 @@ class StoppedEarly(Exception):  # noqa: N818 (nothing went wrong)
         self.status = status
 
 
-class Resumable(lightning.Callback):
+class Resumable(TaskCallback):
     """Save the state every few steps; when asked to stop, finish the step, save and stop.
 
     A second SIGINT interrupts at once, and the last saved state stands.
@@ -34,13 +36,12 @@ class Resumable(lightning.Callback):
         checkpoints: Of the run.
         first: The step of the state to go on from; None is the start.
         every: Steps between saves.
-        keep_best: Keep the state of the lowest validation loss, too.
     """
 
-    def __init__(self, checkpoints: Checkpoints, first: int | None, every: int, keep_best: bool) -> None:
-        self.checkpoints, self.first, self.every, self.keep_best = checkpoints, first, every, keep_best
+    def __init__(self, checkpoints: Checkpoints, first: int | None, every: int) -> None:
+        self.checkpoints, self.first, self.every = checkpoints, first, every
         self._asked = 0  # a status, or nobody has
-        self._previous: dict[int, Any] = {}
+        self._listening = ExitStack()
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Bring the task, whose optimizer is made now, to where the state stands.
@@ -55,43 +56,37 @@ class Resumable(lightning.Callback):
             pl_module.num_skipped = int(facts["skipped"])
             pl_module.metrics = {"train/loss": facts["loss"]}
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def before_first_step(self, trainer: lightning.Trainer, task: Task) -> None:
         """Listen."""
-        for number in STOP_SIGNALS:
-            self._previous[number] = signal.signal(number, self._ask)
+        self._listening.enter_context(hearing(self._ask))
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any, **__: Any
-    ) -> None:
-        """Save if it is time."""
-        assert isinstance(pl_module, Task)
+    def after_step(self, trainer: lightning.Trainer, task: Task, step: Step) -> None:
+        """Save if it is time.
+
+        Raises:
+            StoppedEarly: It was asked to stop.
+        """
         asked = int(ranks.gathered([self._asked]).max())  # not every process is told
-        may_be_best = self.keep_best and pl_module.validation_loss is not None
-        if asked or may_be_best or pl_module.step % self.every == 0:
-            self._save(pl_module)
+        may_be_best = self.checkpoints.keep_best and task.validation_loss is not None
+        if asked or may_be_best or task.step % self.every == 0:
+            self._save(task)
         if asked:
             self.checkpoints.wait()
-            self._restore()
-            raise StoppedEarly(pl_module.step, asked)
+            raise StoppedEarly(task.step, asked)
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_end(self, *_: Any) -> None:
         """Listen no more."""
         self.checkpoints.wait()
-        self._restore()
+        self._listening.close()
 
     def on_exception(self, *_: Any) -> None:
         """Listen no more."""
-        self._restore()
+        self._listening.close()
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _ask(self, number: int) -> None:
         if self._asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._asked = INTERRUPTED if number == signal.SIGINT else PREEMPTED
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
 
     def _save(self, task: Task) -> None:
         facts = {
@@ -99,7 +94,7 @@ class Resumable(lightning.Callback):
             "skipped": task.num_skipped,
             "validation_loss": task.validation_loss,
         }
-        self.checkpoints.save(task.step, task.state(), facts, self.keep_best)
+        self.checkpoints.save(task.step, task.state(), facts)
 
 
 def choose_step(checkpoints: Checkpoints, resume: str) -> int | None:

@@ -12,7 +12,9 @@ from PIL import Image
 from vlm import ranks
 from vlm.data.held_out import HeldOut
 from vlm.data.sample import Sample
+from vlm.data.steps import Step
 from vlm.model.generate import answer
+from vlm.training.callback import TaskCallback
 from vlm.training.task import Task
 
 MAX_NEW_TOKENS = 64
@@ -21,7 +23,7 @@ Show = Callable[[int, list[dict[str, Any]]], None]
 """Keeps a step's answers: a table of image, source, key, question, what was expected and what was said."""
 
 
-class Validation(lightning.Callback):
+class Validation(TaskCallback):
     """Take the loss of every source's held-out samples at intervals and at the end, and show some answers.
 
     Args:
@@ -34,22 +36,19 @@ class Validation(lightning.Callback):
     def __init__(self, held_out: HeldOut, every: int | None, num_answers: int, show: Show) -> None:
         self.held_out, self.every, self.num_answers, self.show = held_out, every, num_answers, show
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any, **__: Any
-    ) -> None:
+    def after_step(self, trainer: lightning.Trainer, task: Task, step: Step) -> None:
         """Validate, if it is time."""
-        assert isinstance(pl_module, Task)
-        pl_module.validation_loss = None
-        at_end = pl_module.step == pl_module.plan.num_steps
-        if at_end or (self.every and pl_module.step % self.every == 0):
-            with _unlearning(pl_module):
-                metrics = self.losses(pl_module)
-                rows = self._answers(pl_module) if self.num_answers else []
-            pl_module.validation_loss = metrics["validation/loss"]
+        task.validation_loss = None
+        at_end = task.step == task.plan.num_steps
+        if at_end or (self.every and task.step % self.every == 0):
+            with _unlearning(task):
+                metrics = self.losses(task)
+                rows = self._answers(task) if self.num_answers else []
+            task.validation_loss = metrics["validation/loss"]
             if trainer.logger:
-                trainer.logger.log_metrics(metrics, step=pl_module.step)
+                trainer.logger.log_metrics(metrics, step=task.step)
             if rows and not ranks.rank():
-                self.show(pl_module.step, rows)
+                self.show(task.step, rows)
 
     def losses(self, task: Task) -> dict[str, float]:
         """Return the mean over all held-out supervised tokens (nats per token), and over each source's."""

@@ -47,7 +47,7 @@ def find_state(planned: PlannedStage, wanted: str) -> int:
     """
     from vlm.training.checkpoint import Checkpoints  # noqa: PLC0415 (torch takes seconds)
 
-    checkpoints = Checkpoints(planned.folder.checkpoints, 1)
+    checkpoints = Checkpoints(planned.folder.checkpoints)
     steps = {str(step): step for step in checkpoints.steps()}
     if steps:
         steps["last"] = max(steps.values())
