@@ -1,12 +1,14 @@
 """Samples that are never learned from: the last of a source, as many as it holds out."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from vlm.data.batch import PackedBatch, pack
-from vlm.data.document import DocumentReader
+from vlm.data.document import Document, DocumentReader
 from vlm.data.measure import Measures
 from vlm.data.packing import best_fit, share
 from vlm.data.sample import FaultySampleError, Sample
@@ -32,28 +34,20 @@ class HeldOut:
         numbers = self._numbers(name)
         measures = self.measures[name][np.array(numbers, dtype=np.int64)]
         rows = best_fit(measures["tokens"].tolist(), self.token_budget)
-        mine = share(rows, rank, world_size)
-        for row in [*mine, *[[]] * (-(-len(rows) // world_size) - len(mine))]:
-            documents = []
-            for place in row:
-                try:
-                    documents.append(reader[numbers[place]])
-                except FaultySampleError:
-                    continue
-            transform = reader.image_transform
+        transform = reader.image_transform
+        for row in share(rows, rank, world_size):
+            documents = [document for place in row if (document := self._document(name, numbers[place]))]
             yield pack(documents or [BLANK], transform.tokens_per_tile, transform.size)
 
     def samples(self, name: str, number: int) -> list[Sample]:
-        """Return the first held-out samples of a source that can be read, at most so many."""
-        found: list[Sample] = []
-        for place in self._numbers(name):
-            if len(found) == number:
-                break
-            try:
-                found.append(self.readers[name].shards[place])
-            except FaultySampleError:
-                continue
-        return found
+        """Return the first sound held-out samples of a source, at most so many."""
+        sound = (place for place in self._numbers(name) if self._document(name, place))
+        return [self.readers[name].shards[place] for place in islice(sound, number)]
+
+    def _document(self, name: str, number: int) -> Document | None:
+        with suppress(FaultySampleError):
+            return self.readers[name][number]
+        return None
 
     def _numbers(self, name: str) -> range:
         reader = self.readers[name]

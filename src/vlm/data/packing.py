@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.int64]
-Row = TypeVar("Row")
+Item = TypeVar("Item")
 
 
 def best_fit(lengths: Sequence[int], budget: int) -> list[list[int]]:
@@ -49,11 +49,14 @@ def deal(rows: Sequence[list[int]], tiles: Mapping[int, int], num_steps: int) ->
     return steps
 
 
-def share(rows: Sequence[Row], rank: int, world_size: int) -> list[Row]:
-    """Return one device's rows; devices take turns, forth and back, as rows are ordered by pictures."""
+def share(rows: Sequence[list[Item]], rank: int, world_size: int) -> list[list[Item]]:
+    """Return one device's rows; devices take turns, forth and back, as rows are ordered by pictures.
+
+    All get as many, or their collectives would hang: some of them an empty one at the end.
+    """
     laps = range(0, len(rows), world_size)
     turns = (start + (rank if lap % 2 == 0 else world_size - 1 - rank) for lap, start in enumerate(laps))
-    return [rows[turn] for turn in turns if turn < len(rows)]
+    return [rows[turn] if turn < len(rows) else [] for turn in turns]
 
 
 def group_by_modality_and_length(

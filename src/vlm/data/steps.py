@@ -123,14 +123,9 @@ class StepDataset(Dataset[Step]):
 
     def __getitem__(self, step: int) -> Step:
         made = Step([])
-        rows = self.rows(step)
-        for places in share(rows, self.rank, self.world_size):
+        for places in share(self.rows(step), self.rank, self.world_size):
             documents = [document for place in places if (document := self._document(place, made))]
-            if documents:
-                made.rows.append(self._lay(documents))
-        # Every device passes through the model equally often, or their collectives would hang.
-        num_passes = -(-len(rows) // self.world_size)
-        made.rows += [self._lay([BLANK]) for _ in range(num_passes - len(made.rows))]
+            made.rows.append(self._lay(documents or [BLANK]))
         return made
 
     def rows(self, step: int) -> list[list[int]]:

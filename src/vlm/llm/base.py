@@ -46,17 +46,21 @@ class LLM(Part):
         """The layers of each transformer in it, first to last, once built; an LLM has one."""
 
     @property
+    @abstractmethod
     def can_be_read_by_rows(self) -> bool:
-        """Whether `build_empty` and `published` take the place of `configure_model`."""
-        return False
+        """Whether `build_empty` and `published` may take the place of `configure_model`."""
 
+    @abstractmethod
     def build_empty(self) -> None:
-        """Build the network without values."""
-        raise NotImplementedError
+        """Build the network without values; what follows from its settings has them."""
 
+    @abstractmethod
     def published(self) -> Mapping[str, Any]:
-        """Return its published weights, of which any rows can be read, by the network's names."""
-        raise NotImplementedError
+        """Return its published weights, of which any rows can be read, by the network's names.
+
+        Raises:
+            ValueError: They are missing or damaged.
+        """
 
     @property
     @abstractmethod

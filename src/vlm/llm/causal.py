@@ -136,16 +136,12 @@ class CausalLM(LLM):
         return self.weights != "random" and not self.quantization and not tied
 
     def build_empty(self) -> None:
-        """Build the network without values; what follows from its configuration has them."""
+        """Build the network's weights on the meta device, its tables of rotations as they are."""
         with init_empty_weights(include_buffers=False):
             self.network = AutoModelForCausalLM.from_config(self.config, dtype=torch.float32)
 
     def published(self) -> Mapping[str, Any]:
-        """Return the checkpoint's tensors.
-
-        Raises:
-            ValueError: They are missing or damaged.
-        """
+        """Return the checkpoint's tensors."""
         return read_files(checkpoint_slices, "llm", self._files, FILES)
 
     def embed(self, ids: TokenIds) -> Sequence:
@@ -155,14 +151,7 @@ class CausalLM(LLM):
     def forward(
         self, sequence: Sequence, position_ids: TokenIds, boundaries: Boundaries, longest: int
     ) -> Sequence:
-        """Return the last hidden states of packed documents that cannot see each other.
-
-        Args:
-            sequence: Of all documents, end to end.
-            position_ids: Counted from the start of each document.
-            boundaries: Where documents begin and end; int32.
-            longest: Tokens of the longest document.
-        """
+        """Return the last hidden states, by varlen attention."""
         self._attend_with(VARLEN)
         outputs = self.network.base_model(
             inputs_embeds=sequence.unsqueeze(0),

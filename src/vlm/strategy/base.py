@@ -1,7 +1,7 @@
 """A strategy spreads a model, its gradients and its optimizer over devices."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -60,3 +60,32 @@ class Strategy(ABC):
     def state_name(self, name: str) -> str:
         """Return how a saved state calls a tensor that is spread as weights are."""
         return name
+
+
+class Sharded(Strategy):
+    """What both forms of fully sharded data parallel have in common (Zhao et al. 2023, arXiv:2304.11277).
+
+    Args:
+        hybrid: Share out within each machine and copy across them, so that only gradients cross the slower
+            network.
+        cpu_offload: Keep shares in the memory of the CPU between uses, and step the optimizer there.
+    """
+
+    policies: Mapping[str, Any]
+    """What is gathered, and in what gradients are summed, by precision; the optimizer's weights stay."""
+
+    def __init__(self, hybrid: bool, cpu_offload: bool) -> None:
+        self.hybrid, self.offloads = hybrid, cpu_offload
+
+    def policy(self, precision: str) -> Any:
+        """Return the policy of a precision.
+
+        Raises:
+            ValueError: None is made for it.
+        """
+        if precision not in self.policies:
+            raise ValueError(
+                f"trainer.precision={precision} does not go with strategy={type(self).__name__.lower()}; "
+                f"choose one of {', '.join(self.policies)}"
+            )
+        return self.policies[precision]

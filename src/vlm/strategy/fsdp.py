@@ -1,7 +1,8 @@
 """Fully sharded data parallel, torch's first form, through Lightning's FSDPStrategy; GPUs only."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from lightning.pytorch.strategies import FSDPStrategy
@@ -11,45 +12,36 @@ from torch.distributed.fsdp import FullyShardedDataParallel, MixedPrecision
 from torch.distributed.fsdp.wrap import lambda_auto_wrap_policy
 
 from vlm import ranks
-from vlm.strategy.base import Strategy
-
-COMPUTED_IN = {
-    "32-true": None,
-    "bf16-mixed": MixedPrecision(
-        param_dtype=torch.bfloat16, reduce_dtype=torch.float32, buffer_dtype=torch.float32
-    ),
-}
+from vlm.strategy.base import Sharded
 
 
-class FSDP(Strategy):
-    """Weights, gradients and optimizer in shares, flattened by blocks (Zhao et al. 2023, arXiv:2304.11277).
+class FSDP(Sharded):
+    """Weights, gradients and optimizer in shares, flattened block by block.
 
     Args:
         hybrid: Share out within each machine and copy across them.
         cpu_offload: Keep shares in the memory of the CPU between uses.
     """
 
+    policies: Mapping[str, Any] = {
+        "32-true": None,
+        "bf16-mixed": MixedPrecision(
+            param_dtype=torch.bfloat16, reduce_dtype=torch.float32, buffer_dtype=torch.float32
+        ),
+    }
+
     def __init__(self, hybrid: bool, cpu_offload: bool) -> None:
-        self.hybrid, self.cpu_offload = hybrid, cpu_offload
+        super().__init__(hybrid, cpu_offload)
         self._inner: set[int] = set()
 
     def lightning(self, precision: str) -> tuple[LightningStrategy | str, str]:
-        """Lightning's FSDPStrategy; blocks are computed in bfloat16 and summed in 32 bits where mixed.
-
-        Raises:
-            ValueError: No policy is made for the precision.
-        """
-        if precision not in COMPUTED_IN:
-            raise ValueError(
-                f"trainer.precision={precision} does not go with strategy=fsdp; choose one of "
-                + ", ".join(COMPUTED_IN)
-            )
+        """Lightning's FSDPStrategy."""
         wrap = partial(lambda_auto_wrap_policy, lambda_fn=lambda module: id(module) in self._inner)
         strategy = FSDPStrategy(
             auto_wrap_policy=wrap,
-            mixed_precision=COMPUTED_IN[precision],
+            mixed_precision=self.policy(precision),
             sharding_strategy="HYBRID_SHARD" if self.hybrid else "FULL_SHARD",
-            cpu_offload=self.cpu_offload,
+            cpu_offload=self.offloads,
             state_dict_type="sharded",
         )
         return strategy, "32-true"

@@ -1,6 +1,7 @@
 """Fully sharded data parallel, torch's second form: every weight is a DTensor of which a device has rows."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
@@ -17,43 +18,24 @@ from torch.distributed.fsdp import (
 from torch.distributed.tensor import DTensor
 
 from vlm import ranks
-from vlm.strategy.base import Strategy
-
-COMPUTED_IN = {
-    "32-true": MixedPrecisionPolicy(),
-    "bf16-mixed": MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32),
-}
-"""What is gathered, and in what gradients are summed; the weights of the optimizer stay as they are."""
+from vlm.strategy.base import Sharded
 
 
-class FSDP2(Strategy):
+class FSDP2(Sharded):
     """Weights, gradients and optimizer in shares; a block is gathered while it computes.
 
-    Zhao et al. 2023, arXiv:2304.11277, in the form of torch's `fully_shard`. Frozen weights are shared out
-    too, and have neither gradient nor optimizer state.
-
-    Args:
-        hybrid: Share out within each machine and copy across them, so that only gradients cross the slower
-            network.
-        cpu_offload: Keep shares in the memory of the CPU between uses, and step the optimizer there.
+    Frozen weights are shared out too, and have neither gradient nor optimizer state.
     """
 
     shares_rows = True
-
-    def __init__(self, hybrid: bool, cpu_offload: bool) -> None:
-        self.hybrid, self.offloads = hybrid, cpu_offload
+    policies: Mapping[str, Any] = {
+        "32-true": MixedPrecisionPolicy(),
+        "bf16-mixed": MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32),
+    }
 
     def lightning(self, precision: str) -> tuple[LightningStrategy | str, str]:
-        """Lightning's ModelParallelStrategy; the policy of each shard takes the place of autocast.
-
-        Raises:
-            ValueError: No policy is made for the precision.
-        """
-        if precision not in COMPUTED_IN:
-            raise ValueError(
-                f"trainer.precision={precision} does not go with strategy=fsdp2; choose one of "
-                + ", ".join(COMPUTED_IN)
-            )
+        """Lightning's ModelParallelStrategy; the policy of each shard takes the place of autocast."""
+        self.policy(precision)
         return _ModelParallel(self.offloads), "32-true"
 
     def spread(self, root: nn.Module, inner: Sequence[nn.Module], precision: str, device: str) -> None:
@@ -70,7 +52,7 @@ class FSDP2(Strategy):
             )
         mesh = self._mesh(device)
         offload = CPUOffloadPolicy() if self.offloads else OffloadPolicy()
-        policy = COMPUTED_IN[precision]
+        policy = self.policy(precision)
         for module in [*inner, root]:
             fully_shard(module, mesh=mesh, mp_policy=policy, offload_policy=offload)
         if hasattr(root, "generate"):  # which computes with the root's own weights, too

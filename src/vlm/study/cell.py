@@ -44,6 +44,7 @@ class Cell:
     def __init__(self, sentence: Sentence, planned: PlannedStage, overrides: list[str]) -> None:
         quiet_libraries()
         self.sentence, self.planned, self.overrides = sentence, planned, overrides
+        self.words = {group: choice for group, choice in sentence.choices.items() if "@" not in group}
         # The first process of a group keeps the record of all.
         self.tracker: Tracker = NoTracker() if ranks.rank() else build_tracker(sentence.config)
         torch.set_num_threads(sentence.config.trainer.num_threads)
@@ -62,8 +63,7 @@ class Cell:
         for stage in self.planned.lineage():
             check_parts(stage.config)
         name = " ".join(self.overrides) or config.name
-        words = {group: choice for group, choice in self.sentence.choices.items() if "@" not in group}
-        run = self._start(name, config.parent, config, words, {"cell": name})
+        run = self._start(name, config.parent, config, self.words, {"cell": name})
         try:
             for stage in self.planned.lineage():
                 self._train(stage, run)
@@ -112,8 +112,7 @@ class Cell:
     def score(self, step: int, evaluations: list[PlannedEvaluation]) -> None:
         """Ask a resumable state, and record what it scores."""
         config, name = self.sentence.config, f"{self.planned.name} at step {step}"
-        words = {group: choice for group, choice in self.sentence.choices.items() if "@" not in group}
-        run = self._start(name, config.parent, config, words, {"folder": str(self.planned.folder)})
+        run = self._start(name, config.parent, config, self.words, {"folder": str(self.planned.folder)})
         for evaluation in evaluations:
             self._evaluate(evaluation, run, step)
         self.tracker.log_metrics(run, known_metrics(evaluations))

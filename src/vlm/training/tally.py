@@ -1,6 +1,7 @@
 """What a step is summed up as, over rows and devices: the loss, and that of each source."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,21 +10,34 @@ from vlm import ranks
 from vlm.data.batch import PackedBatch
 
 
+@dataclass(frozen=True)
+class Total:
+    """A step, all devices together.
+
+    Args:
+        loss: Of the step.
+        num_skipped: Faulty samples that were left out.
+        by_source: Summed cross-entropy (nats) of each source's supervised tokens, and their number.
+    """
+
+    loss: float
+    num_skipped: int
+    by_source: Mapping[str, tuple[float, float]]
+
+
 class Tally:
-    """The sums of a step.
+    """The sums of a step, made on the device, so that nothing waits for them before the last row.
 
     Args:
         sources: Names of the mixture's.
-        num_skipped: Faulty samples that this device left out.
-        device: Where sums are made, so that nothing waits for them before the last row.
+        device: Of the rows.
     """
 
-    def __init__(self, sources: Sequence[str], num_skipped: int, device: torch.device) -> None:
-        self.sources = list(sources)
-        self._mine, self.num_skipped = num_skipped, 0
-        self._loss = torch.zeros((), device=device)
-        self._sums = torch.zeros(len(self.sources), device=device)
-        self._counts = [0] * len(self.sources)
+    def __init__(self, sources: Sequence[str], device: torch.device) -> None:
+        self._place = {source: place for place, source in enumerate(sources)}
+        self._loss = torch.zeros(1, dtype=torch.float32, device=device)
+        self._sums = torch.zeros(len(sources), dtype=torch.float32, device=device)
+        self._counts = [0] * len(sources)
 
     def add(self, row: PackedBatch, sums: Tensor, share: Tensor) -> None:
         """Add a row.
@@ -35,15 +49,16 @@ class Tally:
         """
         self._loss += share
         for part, summed in zip(row.learned, sums, strict=True):
-            if part.source in self.sources:  # what fills a row up is of none
-                place = self.sources.index(part.source)
+            place = self._place.get(part.source)
+            if place is not None:  # what only passes through the model is of no source
                 self._sums[place] += summed
                 self._counts[place] += len(part.places)
 
-    def read(self) -> tuple[float, dict[str, tuple[float, float]]]:
-        """Return the step's loss, and for each source its summed loss and tokens, of all devices."""
-        counts = torch.tensor([*self._counts, self._mine], dtype=torch.float32, device=self._loss.device)
-        values = ranks.summed(torch.cat([self._loss.unsqueeze(0), self._sums, counts])).tolist()
-        sums, counts_of = values[1 : 1 + len(self.sources)], values[1 + len(self.sources) : -1]
-        self.num_skipped = round(values[-1])
-        return values[0], dict(zip(self.sources, zip(sums, counts_of, strict=True), strict=True))
+    def total(self, num_skipped: int) -> Total:
+        """Return the sums of all devices, of which this one left out so many samples."""
+        counts = torch.tensor([*self._counts, num_skipped], dtype=torch.float32, device=self._loss.device)
+        loss, *values, skipped = ranks.summed(torch.cat([self._loss, self._sums, counts])).tolist()
+        sums, of_sources = values[: len(self._place)], values[len(self._place) :]
+        return Total(
+            loss, round(skipped), dict(zip(self._place, zip(sums, of_sources, strict=True), strict=True))
+        )

@@ -18,7 +18,7 @@ from vlm.training.clock import Clock
 from vlm.training.optimizer import build_optimizer, drop_early, set_rates
 from vlm.training.plan import Plan
 from vlm.training.start import start_parts
-from vlm.training.tally import Tally
+from vlm.training.tally import Tally, Total
 
 
 class Task(lightning.LightningModule):
@@ -85,7 +85,17 @@ class Task(lightning.LightningModule):
         torch.manual_seed((self.plan.seed << 32) + (ranks.rank() << 24) + number)
         optimizer: Any = self.optimizers()
         set_rates(optimizer, settings, number, self.plan.num_steps)
-        tally = Tally(self.plan.sources, step.num_skipped, self.device)
+        self._note(self._learn(step), optimizer)
+        drop_early(optimizer.optimizer, settings, number)
+        with self.clock("optimizer"):
+            optimizer.step()
+            if self.average:
+                self.average.update()
+            optimizer.zero_grad()
+
+    def _learn(self, step: Step) -> Total:
+        """Gather gradients, and what the step is summed up as."""
+        tally = Tally(self.plan.sources, self.device)
         # Gradients are averaged over devices, and what is wanted is their sum.
         total = self._total(step.rows) / ranks.world_size()
         for place, row in enumerate(step.rows):
@@ -99,21 +109,17 @@ class Task(lightning.LightningModule):
                 else:
                     self.manual_backward(share)
             tally.add(row, sums.detach(), share.detach() / ranks.world_size())
-        loss, by_source = tally.read()
-        self.metrics = {"train/loss": loss}
-        for source, (summed, count) in by_source.items():
+        return tally.total(step.num_skipped)
+
+    def _note(self, total: Total, optimizer: Any) -> None:
+        self.metrics = {"train/loss": total.loss}
+        for source, (summed, count) in total.by_source.items():
             before = self.by_source.get(source, (0.0, 0.0))
             self.by_source[source] = (before[0] + summed, before[1] + count)
-        self.num_skipped += tally.num_skipped
+        self.num_skipped += total.num_skipped
         if self.num_skipped:
             self.metrics["train/skipped"] = self.num_skipped
         self.metrics |= {f"train/learning_rate/{g['part']}": g["lr"] for g in optimizer.param_groups}
-        drop_early(optimizer.optimizer, settings, number)
-        with self.clock("optimizer"):
-            optimizer.step()
-            if self.average:
-                self.average.update()
-            optimizer.zero_grad()
 
     def _scale(self, row: PackedBatch) -> float:
         """What the row's summed loss is multiplied with, before all of them are divided."""
@@ -123,7 +129,7 @@ class Task(lightning.LightningModule):
         """Return what the step's loss is divided by, on this device; rows that teach nothing do not count."""
         weights = [row.supervised_weight for row in rows]
         mine = sum(map(bool, weights)) if self.plan.by_row else sum(weights)
-        total = ranks.summed(torch.tensor(float(mine), device=self.device))
+        total = ranks.summed(torch.tensor(mine, dtype=torch.float32, device=self.device))
         return total.clamp(min=torch.finfo(total.dtype).tiny)  # every sample of the step was left out
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:

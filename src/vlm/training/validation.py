@@ -69,6 +69,8 @@ class Validation(TaskCallback):
         rows = []
         for name, reader in self.held_out.readers.items():
             samples = self.held_out.samples(name, self.num_answers)
+            if not samples:
+                continue
             questions = [(sample.turns[0].text, sample.images) for sample in samples]
             said = answer(task.model, reader.template, reader.image_transform, questions, MAX_NEW_TOKENS)
             rows += [_row(sample, text) for sample, text in zip(samples, said, strict=True)]
