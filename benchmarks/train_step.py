@@ -44,12 +44,10 @@ from typing import Any
 import torch
 from train_step_shared import SHAPES, Job, seconds_of_others
 
+from vlm.training.meter import known_peak
+
 TARGETS = {"20M": (3.0, 0.6), "60M": (2.0, 0.6)}
 """Least ratio of samples a second, most of peak memory."""
-PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "A10": 125e12}
-"""Dense bf16 operations a second, by what a device's name contains."""
-
-
 DISTURBED, TRIES = 0.1, 4
 """Processors that other work may take without a run being done again; and how often it is done at most."""
 PATIENCE = 60
@@ -161,7 +159,7 @@ def middle(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def report(base: Job, ours: Mapping[str, Any], peer: Mapping[str, Any]) -> None:
     """Print the two sides, their ratios and the targets."""
-    peak = next((peak for name, peak in PEAKS.items() if name in device_name(base.device)), None)
+    peak = known_peak() if base.device == "cuda" else None
     print(f"  {'':16}{'ours':>12}{'peer':>12}{'ratio':>8}  target")
     least, most = TARGETS.get(base.shape, (None, None))
     for label, key, target in (
@@ -177,7 +175,7 @@ def report(base: Job, ours: Mapping[str, Any], peer: Mapping[str, Any]) -> None:
     useful = [side["rate"] * per_sample for side in (ours, peer)]
     print(f"  {'useful GFLOP/s':16}{useful[0] / 1e9:12,.0f}{useful[1] / 1e9:12,.0f}")
     if peak:
-        print(f"  {'MFU':16}{useful[0] / peak:12.1%}{useful[1] / peak:12.1%}")
+        print(f"  {'MFU':16}{useful[0] / peak / 1e12:12.1%}{useful[1] / peak / 1e12:12.1%}")
 
 
 def print_parts(ours: Mapping[str, float], peer: Mapping[str, float]) -> None:
@@ -185,11 +183,6 @@ def print_parts(ours: Mapping[str, float], peer: Mapping[str, float]) -> None:
     print(f"  {'ms a sample':16}{'ours':>12}{'peer':>12}")
     for label in ours:
         print(f"  {label:16}{1000 * ours[label]:12.2f}{1000 * peer[label]:12.2f}")
-
-
-def device_name(device: str) -> str:
-    """Return how a device calls itself."""
-    return torch.cuda.get_device_name() if device == "cuda" else "CPU"
 
 
 def on_cpu(options: Mapping[str, str]) -> None:
@@ -211,7 +204,7 @@ def on_gpu(options: Mapping[str, str]) -> None:
     name = options.get("shape", "7B")
     for stage in options.get("stage", "align,instruct,lora").split(","):
         precision = "bf16-true" if stage == "instruct" and not large else "bf16-mixed"
-        print(f"{name}, {stage}, {precision}, {device_name('cuda')}", flush=True)
+        print(f"{name}, {stage}, {precision}, {torch.cuda.get_device_name()}", flush=True)
         base = Job(
             "ours", 0, shape=name, stage=stage, device="cuda", precision=precision, batch=64, steps=6,
             learning_rate=1e-4, checkpointing=True,

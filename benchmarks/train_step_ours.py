@@ -108,9 +108,8 @@ def count(task: Task, steps: Steps) -> dict[str, float]:
     total, tokens = Flops(), 0
     for step in range(steps.job.warm, steps.job.steps):
         for row in steps[step].rows:
-            lengths = row.boundaries.diff().tolist()
-            total += flops.of_row(len(row.tiles), lengths, row.num_supervised)
-            tokens += sum(lengths)
+            total += flops.of_row(len(row.tiles), row.edges.lengths, row.num_supervised)
+            tokens += len(row.ids)
     samples = steps.job.batch * (steps.job.steps - steps.job.warm)
     return {"flops": total.model / samples, "padded": tokens / samples}
 

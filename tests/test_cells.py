@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from tests.conftest import Compose, complete_words
+from tests.losses import mean_loss
 from vlm.build import build_image_transform, build_model, build_task
 from vlm.build_data import build_dataset
 from vlm.compose import compose_sentence
@@ -81,7 +82,7 @@ def check(cell: Cell, compose: Compose, folder: Path) -> None:
     learning = {name for name, weight in model.named_parameters() if weight.requires_grad}
     optimizer = torch.optim.Adam([weight for weight in model.parameters() if weight.requires_grad], lr=0.01)
     for _ in range(3):  # an adapter's second matrix is zero at first, and stops the first one's gradient
-        model.loss(batch).backward()
+        mean_loss(model, batch).backward()
         optimizer.step()
         optimizer.zero_grad()
     changed = {name for name, weight in model.named_parameters() if not torch.equal(weight, before[name])}

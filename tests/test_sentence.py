@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Compose
-from vlm.sentence import read_sentence
+from vlm.sentence import read_sentence, reads_twin_shards, source_shards
 
 SAME = [
     "name=other",
@@ -82,3 +82,15 @@ def test_a_nested_stage_without_data_is_named(compose: Compose) -> None:
     config = compose("stage@stage.after=align_shapes", "stage.after.mixture=null")
     with pytest.raises(ValueError, match=r"stage.after.mixture is not set"):
         read_sentence(config)
+
+
+def test_a_twin_reads_the_shapes_world_where_its_shards_are_not_there(compose: Compose) -> None:
+    """And nothing else does."""
+    words = ["experiment=llava15_7b", "trainer=cpu", "devices=1"]
+    with pytest.raises(ValueError, match=r"mixture.llava.shards"):
+        read_sentence(compose(*words, "stage.after=null"))
+    config = compose(*words, "twin=true", "+mixture.mine.shards=${paths.data}/shapes/train/ocr-*.tar")
+    assert reads_twin_shards(config, "llava")
+    assert not reads_twin_shards(config, "mine")
+    assert "caption" in str(source_shards(config, "llava")[0])
+    assert "ocr" in str(source_shards(config, "mine")[0])

@@ -22,9 +22,6 @@ IRRELEVANT = ("licence", "made_by", "shards", "checkpoint")
 """Keys of parts and sources that cannot change weights, or that their content's hash stands for."""
 
 
-TWIN_SHARDS = "shapes/train/caption-*.tar"
-
-
 @dataclass(frozen=True)
 class PlannedStage:
     """One stage of a sentence.
@@ -104,18 +101,30 @@ def sources(config: DictConfig) -> Mapping[str, DictConfig]:
 
 
 def source_shards(config: DictConfig, name: str) -> list[Shard]:
-    """Return a source's shards; those of a twin that are not there yet are the shapes world's captions.
+    """Return a source's shards; a twin's that are not there are the shapes world's captions.
 
     Raises:
         ValueError: Some are missing or not indexed.
     """
-    cache = ShardCache(Path(config.paths.cache) / "shards", int(config.trainer.cache_gib * 2**30))
+    if reads_twin_shards(config, name):
+        return _find(config, name, f"{config.paths.data}/shapes/train/caption-*.tar")
+    return _find(config, name, config.mixture[name].shards)
+
+
+def reads_twin_shards(config: DictConfig, name: str) -> bool:
+    """Whether a source is a twin's, and its shards are not there."""
+    if not config.twin:
+        return False
     try:
-        return find_shards(f"mixture.{name}.shards", config.mixture[name].shards, cache)
+        _find(config, name, config.mixture[name].shards)
     except ValueError:
-        if not config.twin:
-            raise
-    return find_shards(f"mixture.{name}.shards", f"{config.paths.data}/{TWIN_SHARDS}", cache)
+        return True
+    return False
+
+
+def _find(config: DictConfig, name: str, where: Any) -> list[Shard]:
+    cache = ShardCache(Path(config.paths.cache) / "shards", int(config.trainer.cache_gib * 2**30))
+    return find_shards(f"mixture.{name}.shards", where, cache)
 
 
 def _inner(config: DictConfig) -> DictConfig:

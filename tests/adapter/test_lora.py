@@ -13,6 +13,7 @@ from vlm.adapter.lora import LoRA, linear_layers
 from vlm.adapter.none import NoAdapter
 from vlm.build import build_adapter, build_model
 from vlm.cli import main
+from vlm.data.batch import Edges
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.strategy.single import Single
 from vlm.training.parts import set_learning
@@ -23,7 +24,7 @@ CHOICES = [word for word in complete_words("adapter") if word != "none"]
 LLMS = ["llama2_7b", "phi35_mini", "gemma2_2b"]
 """Plain; projections of queries, keys and values in one; soft caps and tied embeddings."""
 ADAPTED = {"encoder": Learning.frozen, "projector": Learning.full, "llm": Learning.adapter}
-EDGES = torch.tensor([0, 9], dtype=torch.int32)
+EDGES = Edges.of([9])
 
 
 def twin(compose: Compose, *words: str) -> VisionLanguageModel:
@@ -34,7 +35,7 @@ def twin(compose: Compose, *words: str) -> VisionLanguageModel:
 
 
 def logits(model: VisionLanguageModel) -> torch.Tensor:
-    return model.llm(model.llm.embed(torch.arange(9)), torch.arange(9), EDGES, 9) @ model.llm.head.T
+    return model.llm(model.llm.embed(torch.arange(9)), torch.arange(9), EDGES) @ model.llm.head.T
 
 
 def learn_something(network: nn.Module) -> None:

@@ -26,11 +26,11 @@ def test_documents_lie_end_to_end_and_pictures_have_room() -> None:
     batch = pack([FIRST, SECOND], 3, 4)
     assert batch.ids.tolist() == [1, IMAGE_ID, IMAGE_ID, IMAGE_ID, 5, 6, 1, 7, 8]
     assert batch.position_ids.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2]
-    assert batch.boundaries.tolist() == [0, 6, 9]
-    assert batch.boundaries.dtype == torch.int32
+    assert batch.edges.boundaries.tolist() == [0, 6, 9]
+    assert batch.edges.boundaries.dtype == torch.int32
     assert batch.labels.tolist() == [IGNORE_ID] * 4 + [5, 6, IGNORE_ID, 7, 8]
     assert batch.keys == ["a/1", "b/2"]
-    assert (batch.lengths, batch.longest, batch.num_pictures) == ([6, 3], 6, 1)
+    assert (batch.edges.lengths, batch.num_pictures) == ([6, 3], 1)
 
 
 def test_what_is_learned_is_known_by_source() -> None:
@@ -45,10 +45,10 @@ def test_what_is_learned_is_known_by_source() -> None:
 
 def test_a_row_may_be_filled_to_one_size() -> None:
     batch = pack([FIRST, SECOND], 3, 4, row_size=14)
-    assert batch.boundaries.tolist() == [0, 6, 9, 14]
+    assert batch.edges.boundaries.tolist() == [0, 6, 9, 14]
     assert batch.position_ids.tolist()[9:] == [0, 1, 2, 3, 4]
     assert batch.num_supervised == 4
-    assert pack([FIRST], 3, 4, row_size=6).boundaries.tolist() == [0, 6]
+    assert pack([FIRST], 3, 4, row_size=6).edges.boundaries.tolist() == [0, 6]
 
 
 def test_a_batch_without_pictures_still_has_pixels_of_the_right_shape() -> None:
@@ -62,13 +62,13 @@ def test_each_picture_takes_the_room_of_its_own_tokens() -> None:
     many = document("c", [IMAGE_ID] * 5, [IGNORE_ID] * 5, [tiled])
     batch = pack([many, FIRST, many], 3, 4)
     assert batch.visual_index.tolist() == [0, 1, 2, 4, -1, 6, 7, 8, 9, 10, 11, 13, -1]
-    assert batch.boundaries.tolist() == [0, 5, 11, 16]
+    assert batch.edges.boundaries.tolist() == [0, 5, 11, 16]
     assert batch.tiles.shape == (5, 4, 4, 3)
 
 
 def test_padding_makes_all_as_long_as_the_longest() -> None:
     batch = pack([FIRST, SECOND], 3, 4, pad_id=0)
-    assert batch.boundaries.tolist() == [0, 6, 12]
+    assert batch.edges.boundaries.tolist() == [0, 6, 12]
     assert batch.ids.tolist()[6:] == [1, 7, 8, 0, 0, 0]
     assert batch.labels.tolist()[6:] == [IGNORE_ID, 7, 8, *[IGNORE_ID] * 3]
 

@@ -95,7 +95,7 @@ def test_rows_keep_to_the_budget_and_documents_stay_whole(compose: Compose) -> N
         assert rows
         assert all(len(row.ids) <= 150 for row in rows)
         measures = dataset.measure([place for row in dataset.rows(step) for place in row])
-        lengths = [int(stop - start) for row in rows for start, stop in pairwise(row.boundaries)]
+        lengths = [int(stop - start) for row in rows for start, stop in pairwise(row.edges.boundaries)]
         assert lengths == measures["tokens"].tolist()
         assert sum(row.num_supervised for row in rows) == measures["learned"].sum()
 
@@ -107,8 +107,8 @@ def test_a_step_that_fits_one_row_keeps_its_order(dataset: StepDataset) -> None:
 def test_grouped_steps_are_padded_to_their_rows_longest(compose: Compose) -> None:
     dataset = make(compose, "stage.batching.mode=grouped", "trainer.samples_per_row=2")
     for row in dataset[0].rows:
-        assert len({int(stop - start) for start, stop in pairwise(row.boundaries)}) == 1
-        assert len(row.boundaries) == 3
+        assert len({int(stop - start) for start, stop in pairwise(row.edges.boundaries)}) == 1
+        assert len(row.edges.boundaries) == 3
 
 
 def test_measures_are_kept_and_true(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:

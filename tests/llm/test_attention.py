@@ -2,9 +2,11 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
+from vlm.data.batch import Edges
 from vlm.llm.attention import varlen_attention
 
 
@@ -35,8 +37,9 @@ def test_it_is_causal_attention_within_documents(key_heads: int) -> None:
     query = torch.randn(1, 4, 9, 8)
     key, value = torch.randn(2, 1, key_heads, 9, 8)
     edges = [0, 3, 4, 9]
-    boundaries = torch.tensor(edges, dtype=torch.int32)
-    ours, _ = varlen_attention(torch.nn.Identity(), query, key, value, None, boundaries=boundaries, longest=8)
+    ours, _ = varlen_attention(
+        torch.nn.Identity(), query, key, value, None, edges=Edges.of(np.diff(edges).tolist())
+    )
     assert torch.allclose(ours, by_hand(query, key, value, edges), atol=1e-5)
 
 
@@ -48,9 +51,8 @@ def test_windows_and_soft_caps_are_kept(options: dict[str, float]) -> None:
     query = 3 * torch.randn(1, 4, 9, 8)
     key, value = torch.randn(2, 1, 2, 9, 8)
     edges = [0, 2, 9]
-    boundaries = torch.tensor(edges, dtype=torch.int32)
     ours, _ = varlen_attention(
-        torch.nn.Identity(), query, key, value, None, boundaries=boundaries, longest=8, **options
+        torch.nn.Identity(), query, key, value, None, edges=Edges.of(np.diff(edges).tolist()), **options
     )
     window, softcap = int(options.get("sliding_window", 100)), options.get("softcap")
     assert torch.allclose(ours, by_hand(query, key, value, edges, window, softcap), atol=1e-5)
@@ -66,7 +68,6 @@ def test_a_mask_is_refused() -> None:
             tensor,
             tensor,
             None,
-            boundaries=torch.tensor([0, 2]),
-            longest=2,
+            edges=Edges.of([2]),
             dropout=0.1,
         )

@@ -1,15 +1,17 @@
 """Every LLM keeps the contract; a new YAML is tested without an edit here."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
 from tests.conftest import Compose, complete_words
 from vlm.build import build_model
+from vlm.data.batch import Edges
 from vlm.llm.base import LLM
 
 CHOICES = complete_words("llm")
-EDGES = torch.tensor([0, 5, 6, 13], dtype=torch.int32)
-LONGEST = 7
+EDGES = Edges.of([5, 1, 7])
 POSITIONS = torch.cat([torch.arange(5), torch.arange(1), torch.arange(7)])
 
 
@@ -22,7 +24,7 @@ def llm(request: pytest.FixtureRequest, compose: Compose) -> LLM:
 
 def test_sizes_agree(llm: LLM) -> None:
     ids = torch.arange(3, 16)
-    hidden = llm(llm.embed(ids), POSITIONS, EDGES, LONGEST)
+    hidden = llm(llm.embed(ids), POSITIONS, EDGES)
     assert hidden.shape == (13, llm.text_dim)
     assert llm.head.shape[1] == llm.text_dim
 
@@ -30,18 +32,17 @@ def test_sizes_agree(llm: LLM) -> None:
 def test_packed_documents_equal_documents_alone(llm: LLM) -> None:
     """Fp32: only the order of sums within a matrix product differs."""
     ids = torch.arange(3, 16)
-    packed = llm(llm.embed(ids), POSITIONS, EDGES, LONGEST)
-    for start, stop in zip(EDGES[:-1].tolist(), EDGES[1:].tolist(), strict=True):
-        edges = torch.tensor([0, stop - start], dtype=torch.int32)
-        alone = llm(llm.embed(ids[start:stop]), torch.arange(stop - start), edges, stop - start)
+    packed = llm(llm.embed(ids), POSITIONS, EDGES)
+    for start, stop in pairwise(EDGES.boundaries.tolist()):
+        alone = llm(llm.embed(ids[start:stop]), torch.arange(stop - start), Edges.of([stop - start]))
         assert torch.allclose(packed[start:stop], alone, atol=1e-4)
 
 
 def test_one_document_cannot_be_seen_from_another(llm: LLM) -> None:
     ids = torch.arange(3, 16)
-    before = llm(llm.embed(ids), POSITIONS, EDGES, LONGEST)
+    before = llm(llm.embed(ids), POSITIONS, EDGES)
     ids[5] = 99
-    after = llm(llm.embed(ids), POSITIONS, EDGES, LONGEST)
+    after = llm(llm.embed(ids), POSITIONS, EDGES)
     others = [place for place in range(13) if place != 5]
     assert torch.equal(before[others], after[others])
     assert not torch.equal(before[5], after[5])
@@ -49,8 +50,7 @@ def test_one_document_cannot_be_seen_from_another(llm: LLM) -> None:
 
 def test_varlen_attention_equals_transformers_own(llm: LLM) -> None:
     ids = torch.arange(3, 16)
-    edges = torch.tensor([0, 13], dtype=torch.int32)
-    ours = llm(llm.embed(ids), torch.arange(13), edges, 13) @ llm.head.T
+    ours = llm(llm.embed(ids), torch.arange(13), Edges.of([13])) @ llm.head.T
     if llm.logit_cap:
         ours = llm.logit_cap * (ours / llm.logit_cap).tanh()
     llm.network.set_attn_implementation("eager")
@@ -70,6 +70,6 @@ def test_answers_do_not_depend_on_the_rest_of_the_batch(llm: LLM) -> None:
 
 def test_generation_leaves_training_as_it_was(llm: LLM) -> None:
     ids = torch.arange(3, 16)
-    before = llm(llm.embed(ids), POSITIONS, EDGES, LONGEST)
+    before = llm(llm.embed(ids), POSITIONS, EDGES)
     llm.generate(llm.embed(ids).unsqueeze(0), torch.ones(1, 13).long(), 2)
-    assert torch.equal(llm(llm.embed(ids), POSITIONS, EDGES, LONGEST), before)
+    assert torch.equal(llm(llm.embed(ids), POSITIONS, EDGES), before)

@@ -86,7 +86,7 @@ def done(model: VisionLanguageModel, row: PackedBatch) -> tuple[int, int]:
 
 def counted(flops: ModelFlops, row: PackedBatch, checkpointing: bool = False) -> tuple[int, int]:
     """Our count, forward and backward, but for pairs: torch counts those that do not see each other too."""
-    lengths = row.boundaries.diff().tolist()
+    lengths = row.edges.lengths
     no_pairs = replace(flops, per_pair={})
     total = no_pairs.of_row(len(row.tiles), lengths, row.num_supervised, checkpointing)
     for pair in flops.per_pair.values():
@@ -100,7 +100,7 @@ def test_the_count_is_what_a_real_row_does(cell: str, compose: Compose) -> None:
     """Exactly: both are sums of the same products."""
     config = compose("twin=true", "stage.after=null", *CELLS[cell])
     model, row = build(config)
-    assert len(row.boundaries) > 2
+    assert len(row.edges.boundaries) > 2
     assert len(row.tiles)
     assert counted(count(config), row) == done(model, row)
 

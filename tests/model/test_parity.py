@@ -19,6 +19,7 @@ from transformers import (
 
 from tests.conftest import Compose
 from vlm.build import build_image_transform, build_model
+from vlm.data.batch import Edges
 from vlm.data.tokens import IMAGE_ID
 from vlm.model.vision_language import VisionLanguageModel
 
@@ -92,8 +93,7 @@ def noise(seed: int) -> Tensor:
 def predict(model: VisionLanguageModel, ids: Tensor, tiles: Tensor, index: Tensor) -> Tensor:
     """The logits of one document."""
     sequence = model.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), tiles, index)
-    edges = torch.tensor([0, len(ids)], dtype=torch.int32)
-    return model.llm(sequence, torch.arange(len(ids)), edges, len(ids)) @ model.llm.head.T
+    return model.llm(sequence, torch.arange(len(ids)), Edges.of([len(ids)])) @ model.llm.head.T
 
 
 def test_logits_are_equal(pair: tuple[VisionLanguageModel, LlavaForConditionalGeneration]) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tests.conftest import Compose
+from tests.losses import mean_loss
 from vlm.build import build_model
 from vlm.build_data import build_dataset
 from vlm.data.batch import Learned, PackedBatch, pack
@@ -50,7 +51,7 @@ def test_the_loss_is_the_mean_over_supervised_tokens(
     logits = model.hidden_states(batch) @ model.llm.head.T
     losses = [cross_entropy(logits[part.places], part.targets, reduction="none") for part in batch.learned]
     several = torch.cat([losses[0]] * 3 + losses[1:])
-    assert torch.allclose(model.loss(batch), several.mean(), rtol=1e-5)
+    assert torch.allclose(mean_loss(model, batch), several.mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("logit_cap", [None, 5.0])
@@ -100,7 +101,7 @@ def test_packed_loss_and_every_gradient_equal_unpacked(llm: str, compose: Compos
     model, dataset = twin(compose, llm)
     dataset.readers[0].loss_weight = 0.25  # of one of the sources
     [row] = dataset[0].rows
-    loss = model.loss(row)
+    loss = mean_loss(model, row)
     loss.backward()
     learned = {name: weight for name, weight in model.named_parameters() if weight.grad is not None}
     packed = {name: weight.grad.clone() for name, weight in learned.items()}
@@ -108,7 +109,7 @@ def test_packed_loss_and_every_gradient_equal_unpacked(llm: str, compose: Compos
     dataset.batching = replace(dataset.batching, mode="padded", row_size=1)
     total = 0.0
     for alone in dataset[0].rows:
-        part = model.loss(alone) * (alone.supervised_weight / row.supervised_weight)
+        part = mean_loss(model, alone) * (alone.supervised_weight / row.supervised_weight)
         part.backward()
         total += part.item()
     assert total == pytest.approx(loss.item(), rel=1e-5)
@@ -121,7 +122,7 @@ def test_words_of_one_document_leave_the_others_bit_equal(llm: str, compose: Com
     model, dataset = twin(compose, llm)
     [row] = dataset[0].rows
     before = model.eval().hidden_states(row)
-    first, last = int(row.boundaries[1]), int(row.boundaries[2])
+    first, last = int(row.edges.boundaries[1]), int(row.edges.boundaries[2])
     words = [place for place in range(first, last) if row.ids[place] != IMAGE_ID]
     row.ids[words] = row.ids[words].roll(1)
     after = model.hidden_states(row)
@@ -138,7 +139,7 @@ def test_a_picture_changes_its_own_document_only(
     before = model.hidden_states(batch)
     batch.tiles[0] = 255
     after = model.hidden_states(batch)
-    edge = int(batch.boundaries[1])
+    edge = int(batch.edges.boundaries[1])
     assert not torch.equal(before[:edge], after[:edge])
     assert torch.equal(before[edge:], after[edge:])
 

@@ -4,16 +4,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from tests.conftest import Compose
+from tests.losses import mean_loss
 from tests.training.spread import train
 from vlm.build import build_model, build_task
 from vlm.build_data import build_dataset
 from vlm.cli import main
+from vlm.data.batch import Edges
+from vlm.llm.attention import NAME as VARLEN
+from vlm.llm.attention import varlen_attention
 from vlm.training.blocks import fuse
 from vlm.values import Kernels
 
-SMALL = ["stage.after=null", "twin=true", "stage.learns.encoder=full"]
+SMALL = ["stage.after=null", "twin=true", "stage.learns.encoder=full", "stage.batch_size=8"]
 
 
 @pytest.fixture
@@ -38,21 +43,46 @@ def test_activation_checkpointing_computes_blocks_again(compose: Compose) -> Non
         batch = build_dataset(config, model)[0].rows[0]
         build_task(config, model, 1, []).configure_model()
         with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
-            model.loss(batch).backward()
+            mean_loss(model, batch).backward()
         products[checkpointing] = counter.get_total_flops()
     assert products["none"] == products["selective"] < products["full"]
 
 
-def test_compiled_blocks_have_the_same_losses(plain: list[float], words: list[str], tmp_path: Path) -> None:
+def test_compiled_blocks_have_the_same_losses(
+    plain: list[float], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Compiled once: all rows are of one size, however many documents they hold."""
     torch._dynamo.reset()
-    torch._dynamo.utils.counters.clear()
+    sizes: set[int] = set()
+
+    def attend(*inputs: object, edges: Edges, **options: object) -> object:
+        sizes.add(len(edges.lengths))
+        return varlen_attention(*inputs, edges=edges, **options)
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, VARLEN, torch.compiler.disable(attend))
     words = [*words, *SMALL, "trainer.compile=true", "trainer.tokens_per_row=512"]
-    assert train(words, tmp_path)["losses"] == pytest.approx(plain, rel=1e-5)
-    stats = torch._dynamo.utils.counters["stats"]
-    graphs_of_a_step = stats["unique_graphs"]
-    assert 0 < graphs_of_a_step <= 12
-    assert not torch._dynamo.utils.counters["frames"]["recompiles"]
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        assert train(words, tmp_path)["losses"] == pytest.approx(plain, rel=1e-5)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert len(sizes) > 1
+
+
+@torch._dynamo.config.patch(error_on_recompile=True)
+def test_what_is_not_learned_from_is_not_compiled_for(compose: Compose) -> None:
+    """Held-out rows and answers are of all sizes."""
+    torch._dynamo.reset()
+    config = compose(*SMALL, "trainer.compile=true", "trainer.tokens_per_row=512")
+    model = build_model(config)
+    dataset = build_dataset(config, model)
+    build_task(config, model, 1, []).configure_model()
+    mean_loss(model, dataset[0].rows[0]).backward()
+    row = dataset[1].rows[0]
+    with torch.no_grad():
+        assert mean_loss(model, row).isfinite()
+        dataset.row_size = 0
+        assert mean_loss(model, dataset[2].rows[0]).isfinite()
+        ids = [torch.arange(5), torch.arange(7)]
+        assert len(model.generate(ids, row.tiles, row.visual_index[:0], 3)) == 2
 
 
 def test_half_precision_is_near_and_frozen_weights_are_halved(

@@ -33,7 +33,7 @@ def test_figures_add_up(compose: Compose, tmp_path: Path) -> None:
     seconds = tokens / found["throughput/tokens_per_second"]
     parts = [found[f"throughput/seconds/{part}"] for part in ("data", "forward", "backward", "optimizer")]
     assert 0 < 2 * sum(parts) <= seconds
-    done = [flops.of_row(len(r.tiles), r.lengths, r.num_supervised, True) for r in rows]
+    done = [flops.of_row(len(r.tiles), r.edges.lengths, r.num_supervised, True) for r in rows]
     assert found["throughput/mfu"] == pytest.approx(sum(d.model for d in done) / seconds / 1e11)
     assert found["throughput/hfu"] == pytest.approx(sum(d.hardware for d in done) / seconds / 1e11)
     assert found["throughput/hfu"] > found["throughput/mfu"]

@@ -35,6 +35,26 @@ class Learned:
 
 
 @dataclass
+class Edges:
+    """Where the documents of a row begin and end.
+
+    Args:
+        boundaries: Document i holds tokens boundaries[i] to boundaries[i + 1]; int32, as varlen attention
+            wants it.
+        lengths: Of each document, where no device must be waited for.
+    """
+
+    boundaries: Boundaries
+    lengths: list[int]
+
+    @classmethod
+    def of(cls, lengths: Sequence[int]) -> "Edges":
+        """Return the edges of documents that are so long."""
+        ends = np.cumsum([0, *lengths]).astype(np.int32)
+        return cls(torch.from_numpy(ends), list(lengths))
+
+
+@dataclass
 class PackedBatch:
     """Documents end to end; no mask.
 
@@ -42,8 +62,7 @@ class PackedBatch:
         ids: Words, and `IMAGE_ID` once for each visual token.
         labels: The id at supervised positions, `IGNORE_ID` elsewhere; not shifted.
         position_ids: Counted from the start of each document.
-        boundaries: Where documents begin and end; int32, as varlen attention wants it.
-        lengths: Tokens of each document, and of what fills the row up.
+        edges: Of the documents, and of what fills the row up.
         tiles: The pictures', in the order of their placeholders.
         visual_index: Which visual tokens of the tiles take those places, in order.
         num_pictures: Whose tiles they are.
@@ -54,18 +73,12 @@ class PackedBatch:
     ids: TokenIds
     labels: TokenIds
     position_ids: TokenIds
-    boundaries: Boundaries
-    lengths: list[int]
+    edges: Edges
     tiles: Tiles
     visual_index: VisualIndex
     num_pictures: int
     keys: list[str]
     learned: list[Learned]
-
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest document."""
-        return max(self.lengths)
 
     @property
     def num_supervised(self) -> int:
@@ -103,7 +116,7 @@ def pack(
     lengths = [len(document.ids) for document in documents]
     padded = lengths if pad_id is None else [max(lengths)] * len(lengths)
     filler = [row_size - sum(padded)] if row_size > sum(padded) else []
-    boundaries = np.concatenate([[0], np.cumsum(padded + filler)])
+    boundaries = np.cumsum([0, *padded, *filler])
     ids = np.full(boundaries[-1], pad_id or 0, dtype=np.int64)
     labels = np.full(boundaries[-1], IGNORE_ID, dtype=np.int64)
     for document, start, length in zip(documents, boundaries, lengths, strict=False):
@@ -116,8 +129,7 @@ def pack(
         ids=torch.from_numpy(ids),
         labels=torch.from_numpy(labels),
         position_ids=torch.from_numpy(np.arange(boundaries[-1]) - starts),
-        boundaries=torch.from_numpy(boundaries.astype(np.int32)),
-        lengths=padded + filler,
+        edges=Edges.of(padded + filler),
         tiles=tiles,
         visual_index=visual_index,
         num_pictures=len(pictures),

@@ -4,7 +4,6 @@ Registered once through transformers' `AttentionInterface`, so every causal LM o
 On CUDA it is torch's own kernel; on the CPU one causal scaled-dot-product call for each document.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,18 +11,20 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from vlm.data.batch import Edges
+
 NAME = "vlm_varlen"
 
 
-def varlen_attention(  # noqa: PLR0913 (transformers calls it so)
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # rows differ in their documents
+def varlen_attention(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attention_mask: None,
     *,
-    boundaries: Tensor,
-    longest: int,
+    edges: Edges,
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
@@ -38,8 +39,7 @@ def varlen_attention(  # noqa: PLR0913 (transformers calls it so)
         key: As the query, with the model's number of key-value heads.
         value: As the key.
         attention_mask: None; transformers builds no mask for a kernel it does not know.
-        boundaries: Edges of the documents, int32.
-        longest: Tokens of the longest document.
+        edges: Of the documents.
         scaling: Of the scores; None is one over the root of head_dim.
         dropout: Must be 0.
         sliding_window: How many tokens, itself included, a token sees at most.
@@ -54,12 +54,9 @@ def varlen_attention(  # noqa: PLR0913 (transformers calls it so)
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
     if query.is_cuda and softcap is None:
-        return _on_cuda(query, key, value, boundaries, longest, scaling, sliding_window), None
-    documents = []
-    for start, stop in pairwise(boundaries.tolist()):
-        inside = slice(start, stop)
-        parts = query[:, :, inside], key[:, :, inside], value[:, :, inside]
-        documents.append(_one_document(*parts, scaling, sliding_window, softcap))
+        return _on_cuda(query, key, value, edges, scaling, sliding_window), None
+    parts = zip(*(torch.split(whole, edges.lengths, dim=2) for whole in (query, key, value)), strict=True)
+    documents = [_one_document(q, k, v, scaling, sliding_window, softcap) for q, k, v in parts]
     return torch.cat(documents, dim=2).transpose(1, 2), None
 
 
@@ -87,16 +84,11 @@ def _one_document(
 
 
 def _on_cuda(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    boundaries: Tensor,
-    longest: int,
-    scaling: float | None,
-    window: int | None,
+    query: Tensor, key: Tensor, value: Tensor, edges: Edges, scaling: float | None, window: int | None
 ) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn  # noqa: PLC0415 (needs a CUDA build)
 
+    boundaries, longest = edges.boundaries, max(edges.lengths)
     query, key, value = (tensor.squeeze(0).transpose(0, 1).contiguous() for tensor in (query, key, value))
     attended = varlen_attn(
         query, key, value, boundaries, boundaries, longest, longest, scale=scaling,

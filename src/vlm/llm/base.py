@@ -9,9 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from vlm.data.batch import Edges
 from vlm.data.template import Template
 from vlm.part import Part
-from vlm.shapes import Boundaries, PaddedMask, PaddedSequence, Sequence, TokenIds
+from vlm.shapes import PaddedMask, PaddedSequence, Sequence, TokenIds
 
 
 class LLM(Part):
@@ -72,16 +73,13 @@ class LLM(Part):
         """Look up words."""
 
     @abstractmethod
-    def forward(
-        self, sequence: Sequence, position_ids: TokenIds, boundaries: Boundaries, longest: int
-    ) -> Sequence:
+    def forward(self, sequence: Sequence, position_ids: TokenIds, edges: Edges) -> Sequence:
         """Return the last hidden states of packed documents that cannot see each other.
 
         Args:
             sequence: Of all documents, end to end.
             position_ids: Counted from the start of each document.
-            boundaries: Where documents begin and end; int32.
-            longest: Tokens of the longest document.
+            edges: Of the documents.
         """
 
     @property

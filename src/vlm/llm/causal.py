@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from vlm.checkpoint import check_stated, read_checkpoint, read_files
+from vlm.data.batch import Edges
 from vlm.data.template import Template
 from vlm.llm.attention import NAME as VARLEN
 from vlm.llm.base import LLM
@@ -19,7 +20,7 @@ from vlm.llm.slices import checkpoint_slices
 from vlm.llm.twin import shrink
 from vlm.meta import builds_shapes_only
 from vlm.paths import part_files
-from vlm.shapes import Boundaries, PaddedMask, PaddedSequence, Sequence, TokenIds
+from vlm.shapes import PaddedMask, PaddedSequence, Sequence, TokenIds
 
 FILES = "config.json, the tokenizer's files and *.safetensors"
 
@@ -148,16 +149,13 @@ class CausalLM(LLM):
         """Look up words."""
         return self.network.get_input_embeddings()(ids)
 
-    def forward(
-        self, sequence: Sequence, position_ids: TokenIds, boundaries: Boundaries, longest: int
-    ) -> Sequence:
+    def forward(self, sequence: Sequence, position_ids: TokenIds, edges: Edges) -> Sequence:
         """Return the last hidden states, by varlen attention."""
         self._attend_with(VARLEN)
         outputs = self.network.base_model(
             inputs_embeds=sequence.unsqueeze(0),
             position_ids=position_ids.unsqueeze(0),
-            boundaries=boundaries,
-            longest=longest,
+            edges=edges,
             use_cache=False,
         )
         hidden: Sequence = outputs.last_hidden_state.squeeze(0)

@@ -21,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from vlm.data.batch import Edges
 from vlm.llm.attention import NAME as VARLEN
 from vlm.model.vision_language import VisionLanguageModel
 
@@ -158,8 +159,7 @@ def _read(model: VisionLanguageModel, num_tokens: int) -> Tensor:
     seen = (weight for part in (model.encoder, model.projector) for weight in part.parameters())
     if any(weight.requires_grad for weight in seen) and not sequence.requires_grad:
         sequence.requires_grad_()  # as the visual tokens among them would have it
-    boundaries = torch.tensor([0, num_tokens], dtype=torch.int32, device="cpu")
-    hidden: Tensor = model.llm(sequence, places, boundaries, num_tokens)
+    hidden: Tensor = model.llm(sequence, places, Edges.of([num_tokens]))
     return hidden
 
 

@@ -17,7 +17,7 @@ from vlm.model.loss import language_loss
 from vlm.model.splice import splice
 from vlm.projector.base import Projector
 from vlm.projector.weights import load_projector
-from vlm.shapes import Scalar, Sequence, SourceSums, Tiles, TokenIds, VisualIndex
+from vlm.shapes import Sequence, SourceSums, Tiles, TokenIds, VisualIndex
 
 
 class VisionLanguageModel(lightning.LightningModule):
@@ -71,17 +71,11 @@ class VisionLanguageModel(lightning.LightningModule):
     def hidden_states(self, batch: PackedBatch) -> Sequence:
         """Return the last hidden states."""
         sequence = self.embed(batch.ids, batch.tiles, batch.visual_index)
-        return self.llm(sequence, batch.position_ids, batch.boundaries, batch.longest)
+        return self.llm(sequence, batch.position_ids, batch.edges)
 
     def forward(self, batch: PackedBatch) -> SourceSums:
         """Return the summed cross-entropy (nats) of what the batch teaches of each source."""
         return language_loss(self.hidden_states(batch), self.llm.head, batch.learned, self.llm.logit_cap)
-
-    def loss(self, batch: PackedBatch) -> Scalar:
-        """Return the mean loss over the supervised tokens, by their weights (nats per token)."""
-        sums = self(batch)
-        weights = sums.new_tensor([part.weight for part in batch.learned])
-        return (sums * weights).sum() / batch.supervised_weight
 
     @torch.no_grad()
     def generate(

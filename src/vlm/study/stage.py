@@ -16,7 +16,7 @@ from vlm.data.gate import check as check_labels
 from vlm.data.gate import describe as describe_labels
 from vlm.data.module import DataModule
 from vlm.model.vision_language import VisionLanguageModel
-from vlm.sentence import PlannedStage
+from vlm.sentence import PlannedStage, reads_twin_shards, sources
 from vlm.strategy.single import Single
 from vlm.tracking.base import Tracker
 from vlm.training.checkpoint import Checkpoints
@@ -79,6 +79,11 @@ def _say_what_is_read(stage: PlannedStage, data: DataModule, first: int | None) 
     at = f", going on from step {first}" if first else ""
     print(f"{stage.name}: training {stage.folder}, {data.num_steps} steps{at}")
     print(*describe_labels(seen), sep="\n", flush=True)
+    for name in sources(stage.config):
+        if reads_twin_shards(stage.config, name):
+            print(
+                f"  {name}: its shards are not there; its twin reads captions of the shapes world", flush=True
+            )
 
 
 def _show(tracker: Tracker, run: str, step: int, rows: list[dict[str, Any]]) -> None:

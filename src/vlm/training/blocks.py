@@ -43,11 +43,19 @@ def prepare_blocks(blocks: Iterable[nn.Module], checkpointing: Checkpointing, co
     for block in blocks:
         forward: Callable[..., Any] = block.forward
         if compiled:
-            forward = torch.compile(forward, dynamic=False)
+            forward = _compiled(forward)
         if checkpointing is not Checkpointing.none:
             options = {"context_fn": _keeping_dear} if checkpointing is Checkpointing.selective else {}
             forward = partial(checkpoint, forward, use_reentrant=False, **options)
         block.forward = forward
+
+
+def _compiled(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what learns from rows of the one size by compiled code, and reads all others as it is."""
+    of_one_size = torch.compile(forward, dynamic=False)
+    return lambda *inputs, **options: (of_one_size if torch.is_grad_enabled() else forward)(
+        *inputs, **options
+    )
 
 
 def _keeping_dear() -> Any:

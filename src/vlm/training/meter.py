@@ -63,7 +63,7 @@ class Meter(TaskCallback):
             self._pictures += row.num_pictures
             if self.flops:
                 self._done += self.flops.of_row(
-                    len(row.tiles), row.lengths, row.num_supervised, self.recomputes
+                    len(row.tiles), row.edges.lengths, row.num_supervised, self.recomputes
                 )
         if is_time(task, self.every):
             task.metrics |= self._figures(task)

@@ -31,11 +31,7 @@ def set_learning(
     Raises:
         ValueError: `learns` names other parts, a part cannot learn so, or nothing learns.
     """
-    if set(learns) != set(PARTS):
-        raise ValueError(f"stage.learns must name {', '.join(PARTS)}; got {', '.join(learns)}")
-    idle = [name for name in last_blocks if learns.get(name) is not Learning.blocks]
-    if idle:
-        raise ValueError(f"stage.last_blocks.{idle[0]} has no effect; set stage.learns.{idle[0]}=blocks")
+    _check(learns, last_blocks)
     adapted = {}
     for name in PARTS:
         part = model.get_submodule(name)
@@ -52,6 +48,14 @@ def set_learning(
             "(projector=identity has none)"
         )
     return adapted
+
+
+def _check(learns: Mapping[str, Learning], last_blocks: Mapping[str, int]) -> None:
+    if set(learns) != set(PARTS):
+        raise ValueError(f"stage.learns must name {', '.join(PARTS)}; got {', '.join(learns)}")
+    idle = [name for name in last_blocks if learns.get(name) is not Learning.blocks]
+    if idle:
+        raise ValueError(f"stage.last_blocks.{idle[0]} has no effect; set stage.learns.{idle[0]}=blocks")
 
 
 def _free_blocks(name: str, part: nn.Module, last_blocks: Mapping[str, int]) -> None:
