@@ -12,7 +12,7 @@ from vlm.paths import config_dir
 
 GROUPS = sorted(path.name for path in config_dir().iterdir() if path.is_dir())
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((config_dir() / group).glob("*.yaml"))]
-SENTENCE_GROUPS = sorted(set(GROUPS) - {"template", "benchmark", "image"})
+SENTENCE_GROUPS = sorted(set(GROUPS) - {"template", "benchmark", "image", "judge"})
 MORE = {
     ("mixture", "folder"): ["mixture.samples.shards=x.tar"],
     ("encoder", "open_clip"): ["encoder.architecture=RN50", "encoder.checkpoint=openai"],
@@ -50,6 +50,25 @@ def test_every_choice_composes_and_binds_to_its_class(group: str, choice: str) -
 def test_every_template_binds_to_its_class(choice: str) -> None:
     config = compose_sentence([f"+template@stage.template={choice}", "stage.after=null"]).config
     node = config.stage.template
+    inspect.signature(get_object(node._target_)).bind(**dict.fromkeys(set(node) - {"_target_"}, None))
+
+
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "benchmark"])
+def test_every_benchmark_binds_to_its_class_and_says_where_it_lies(choice: str) -> None:
+    words = ["evaluation=chosen", f"+benchmark@evaluation.benchmarks.one={choice}", "paths.data=here"]
+    node = compose_sentence(words).config.evaluation.benchmarks.one
+    for found in targets(node):
+        keys = set(found) - {"_target_", "made_by"}
+        inspect.signature(get_object(found._target_)).bind(**dict.fromkeys(keys, None))
+    place = node.get("folder") or node.shards
+    assert place.startswith("here/")
+
+
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "judge"])
+def test_every_judge_binds_to_its_class(choice: str) -> None:
+    words = ["evaluation=chosen", "+benchmark@evaluation.benchmarks.one=mm_vet"]
+    words += [f"judge@evaluation.benchmarks.one.judge={choice}"]
+    node = compose_sentence(words).config.evaluation.benchmarks.one.judge
     inspect.signature(get_object(node._target_)).bind(**dict.fromkeys(set(node) - {"_target_"}, None))
 
 

@@ -36,7 +36,8 @@ def test_a_sweep_trains_scores_records_and_reports(real: list[str], tmp_path: Pa
     assert [cell["overrides"][0] for cell in cells] == ["projector=linear", "projector=mlp2"]
     for cell in cells:
         assert [Path(folder).name.split("-")[0] for folder in cell["run_folders"]] == ["align", "instruct"]
-        assert 0 <= cell["metrics"]["benchmark/shapes/blind_accuracy"] <= 1
+        for name in ("accuracy", "accuracy_low", "blind", "shuffled", "majority", "blind_accuracy/count"):
+            assert 0 <= cell["metrics"][f"benchmark/shapes/{name}"] <= 1
         assert cell["seconds"] > 0
 
     client = MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db")
@@ -112,8 +113,33 @@ def test_evaluate_scores_a_finished_run_and_only_that(words: list[str]) -> None:
     assert vlm("train", *words, "evaluation=none").returncode == 0
     asked = vlm("evaluate", *words)
     assert asked.returncode == 0, asked.stderr
-    assert "benchmark/shapes/blind_accuracy" in asked.stdout
+    assert "shapes: " in asked.stdout
+    assert "0 missing" in asked.stdout
+    assert "  shuffled " in asked.stdout
     assert "scores are known" in vlm("evaluate", *words).stdout
+
+
+def test_two_devices_say_what_one_does_and_a_killed_evaluation_goes_on(
+    words: list[str], tmp_path: Path
+) -> None:
+    assert vlm("train", *words, "evaluation=none").returncode == 0
+    chosen = [*words, "evaluation.questions=20", "evaluation.batch_size=7"]
+    alone = vlm("evaluate", *chosen)
+    assert alone.returncode == 0, alone.stderr
+    [first] = tmp_path.glob("runs/instruct-*/evaluations/*.predictions.jsonl")
+    said = first.read_text()
+    for path in tmp_path.glob("runs/instruct-*/evaluations/answers/*/seen-0.jsonl"):
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:8]))  # as a kill leaves it
+    first.with_name(first.name.replace(".predictions.jsonl", ".json")).unlink()
+    first.unlink()
+    both = vlm("evaluate", *chosen, "devices=2")
+    assert both.returncode == 0, both.stderr
+    assert first.read_text() == said
+    told = [[line for line in run.stdout.splitlines() if "answers/s" not in line] for run in (alone, both)]
+    assert told[0] == told[1]
+    files = sorted(tmp_path.glob("runs/instruct-*/evaluations/answers/*/seen-*.jsonl"))
+    assert [path.name for path in files] == ["seen-0.jsonl", "seen-1.jsonl"]
+    assert sum(len(path.read_text().splitlines()) for path in files) == 20
 
 
 def test_the_loss_falls(words: list[str], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from vlm.cli import VERBS
 from vlm.compose import compose_sentence
+from vlm.verbs.evaluate import split_words
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -52,6 +53,17 @@ SENTENCES = re.findall(r"^    vlm train (?!-m)([^#\n]+)", README, flags=re.MULTI
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_every_sentence_composes(sentence: str) -> None:
     compose_sentence(shlex.split(sentence))
+
+
+QUESTIONS = re.findall(r"^    vlm evaluate ([^#\n]+)", README, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", QUESTIONS)
+def test_every_evaluation_composes(words: str) -> None:
+    own, chosen, rest = split_words(shlex.split(words))
+    if own.run:
+        assert chosen
+    assert compose_sentence([*chosen, *rest]).config.evaluation.benchmarks
 
 
 def test_no_file_is_too_long() -> None:

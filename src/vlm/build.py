@@ -1,28 +1,26 @@
 """Config to objects: the only file that instantiates, and the only place where the parts meet."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from hydra.utils import get_class, get_object, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from vlm import ranks
 from vlm.adapter.base import Adapter
-from vlm.benchmark.base import Benchmark
-from vlm.benchmark.evaluate import Answerer
 from vlm.checkpoint import locate_all
 from vlm.config import Stage, Trainer
 from vlm.data.image import ImageTransform
 from vlm.data.template import Template
 from vlm.encoder.base import Encoder
+from vlm.instantiate import make
 from vlm.llm.base import LLM
+from vlm.llm.decoding import Decoding
 from vlm.model.flops import ModelFlops, count_flops
-from vlm.model.generate import answer
+from vlm.model.generate import Answerer
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.paths import projector_file
 from vlm.projector.base import Projector
@@ -34,35 +32,13 @@ from vlm.training.plan import Plan
 from vlm.training.task import Task
 from vlm.values import ImageMode, Learning, Merge, Parity
 
-FOR_OTHERS = {"made_by", "weights"}
-"""Who makes a benchmark's data; the file that a projector starts from."""
-
-
-def _make(node: DictConfig, twin: bool = False, **sizes: Any) -> Any:
-    """Instantiate with plain lists and dicts; keys that the class does not take are for others to read."""
-    plain = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(plain, dict)
-    taken = inspect.signature(get_object(plain["_target_"])).parameters
-    for key in FOR_OTHERS - set(taken):
-        plain.pop(key, None)
-    return instantiate(_twins(plain) if twin else plain, _convert_="all", **sizes)
-
-
-def _twins(node: Any) -> Any:
-    """Return the settings of a part's small twin, inner parts first."""
-    if not isinstance(node, dict):
-        return node
-    inner = {key: _twins(value) for key, value in node.items()}
-    kind: Any = get_class(inner["_target_"]) if "_target_" in inner else None
-    return kind.twin(inner) if hasattr(kind, "twin") else inner
-
 
 def plan_model(config: DictConfig) -> VisionLanguageModel:
     """Return the three parts, joined, not yet built, and their files not looked for."""
-    encoder: Encoder = _make(config.encoder, config.twin)
-    llm: LLM = _make(config.llm, config.twin)
+    encoder: Encoder = make(config.encoder, config.twin)
+    llm: LLM = make(config.llm, config.twin)
     sizes = {"vision_dim": encoder.vision_dim, "text_dim": llm.text_dim, "grid": encoder.grid}
-    projector: Projector = _make(config.projector, config.twin, **sizes)
+    projector: Projector = make(config.projector, config.twin, **sizes)
     weights = config.projector.weights
     starting = None if weights == "random" or config.twin else projector_file(weights)
     return VisionLanguageModel(encoder, projector, llm, starting, _ends_rows(config.stage, config.mixture))
@@ -99,7 +75,7 @@ def check_parts(config: DictConfig) -> None:
 
 def build_adapter(config: DictConfig) -> Adapter:
     """Return the adapter that parts may learn by."""
-    adapter: Adapter = _make(config.adapter, config.twin)
+    adapter: Adapter = make(config.adapter, config.twin)
     return adapter
 
 
@@ -108,7 +84,7 @@ def build_template(config: DictConfig, model: VisionLanguageModel, own: DictConf
     chosen = own or config.stage.template or config.llm.template
     if config.parity is Parity.llava and "legacy" in chosen:
         chosen = OmegaConf.merge(chosen, {"legacy": "llava"})
-    template: Template = _make(chosen)
+    template: Template = make(chosen)
     return template.of(model.llm.tokenizer)
 
 
@@ -130,7 +106,7 @@ def build_image_transform(
 
 def build_strategy(config: DictConfig) -> Strategy:
     """Return how the model is spread over devices."""
-    strategy: Strategy = _make(config.strategy)
+    strategy: Strategy = make(config.strategy)
     return strategy
 
 
@@ -201,20 +177,24 @@ def build_trainer(
 
 def build_tracker(config: DictConfig) -> Tracker:
     """Return where runs are recorded."""
-    tracker: Tracker = _make(config.tracking)
+    tracker: Tracker = make(config.tracking)
     return tracker
 
 
-def build_benchmarks(config: DictConfig) -> Mapping[str, Benchmark]:
-    """Return the benchmarks by name."""
-    return {str(name): _make(node) for name, node in config.evaluation.benchmarks.items()}
+def build_decoding(config: DictConfig, max_new_tokens: int) -> Decoding:
+    """Return how the sentence chooses an answer's words."""
+    settings = config.evaluation.decoding
+    return Decoding(
+        max_new_tokens,
+        settings.temperature,
+        settings.top_p,
+        settings.top_k,
+        settings.num_beams,
+        tuple(settings.stop),
+    )
 
 
-def build_answerer(config: DictConfig, model: VisionLanguageModel) -> Answerer:
-    """Return a function from questions to answers, as the outermost stage tuned the model to answer."""
-    template, transform = model.llm.template, build_image_transform(config, model)
-
-    def answerer(questions: Sequence[tuple[str, Sequence[bytes]]], max_new_tokens: int) -> list[str]:
-        return answer(model, template, transform, questions, max_new_tokens)
-
-    return answerer
+def build_answerer(config: DictConfig, model: VisionLanguageModel, max_new_tokens: int) -> Answerer:
+    """Return what answers as the outermost stage tuned the model to."""
+    transform = build_image_transform(config, model)
+    return Answerer(model, model.llm.template, transform, build_decoding(config, max_new_tokens))

@@ -13,7 +13,7 @@ from vlm.paths import config_dir
 
 VERBS = {
     "train": "train what the sentence says, stage by stage, then evaluate it",
-    "evaluate": "score a finished run on the sentence's benchmarks",
+    "evaluate": "score a finished run, or given answers, on benchmarks",
     "report": "turn a sweep into a table and a picture",
     "parts": "list the encoders, projectors, LLMs and adapters that can be chosen",
     "forget": "delete a sweep's runs, so that they are trained again",
@@ -71,7 +71,7 @@ def _run(verb: str, words: list[str]) -> int:
 
 def help_text(verb: str | None = None) -> str:
     """Return the verbs, or a verb's manual; and the groups of choices, read off the config folder."""
-    if verb in ("data", "forget", "parts", "report"):
+    if verb in ("data", "evaluate", "forget", "parts", "report"):
         return str(importlib.import_module(f"vlm.verbs.{verb}").__doc__)
     lines = ["vlm VERB [overrides]", ""]
     if verb:

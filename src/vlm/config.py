@@ -5,24 +5,21 @@ from typing import Any, Optional
 
 from omegaconf import MISSING
 
-from vlm.values import BatchingMode, Checkpointing, ImageMode, Kernels, Learning, Merge, Parity, Schedule
+from vlm.config_evaluation import Evaluation
+from vlm.limits import limited
+from vlm.values import (
+    BatchingMode,
+    Checkpointing,
+    ImageMode,
+    Kernels,
+    Learning,
+    Merge,
+    Parity,
+    Schedule,
+)
 
 PARTS = ("encoder", "projector", "llm")
 """In the direction that data flows."""
-
-
-def limited(
-    default: Any = MISSING,
-    *,
-    least: int | float | None = None,
-    above: int | float | None = None,
-    most: int | float | None = None,
-) -> Any:
-    """A field whose value `check_limits` holds to `least <= value <= most` and `value > above`."""
-    limits = {"at least": least, "above": above, "at most": most}
-    return field(
-        default=default, metadata={name: limit for name, limit in limits.items() if limit is not None}
-    )
 
 
 @dataclass
@@ -111,8 +108,6 @@ class Batching:
     """How a step's samples are laid into rows."""
 
     mode: BatchingMode = BatchingMode.packed
-    checkpoint: str | None = None
-    """Which resumable state `vlm evaluate` asks: `last`, `best`, or a step; null is the finished run."""
     parity: ParityRows = field(default_factory=ParityRows)
     """What `parity=llava` puts in the place of `mode` and `trainer.samples_per_row`."""
     window: int = limited(1, least=1)
@@ -204,18 +199,6 @@ class Trainer:
     """HOST:PORT of the first of several machines; a Slurm job knows it by itself."""
     max_steps: int | None = limited(None, least=1)
     """Cuts every stage short after this many steps, for trials."""
-
-
-@dataclass
-class Evaluation:
-    """What is asked after training."""
-
-    benchmarks: dict[str, Any] = field(default_factory=dict)
-    """Choices of the group `benchmark` by name."""
-    batch_size: int = limited(1, least=1)
-    """Questions at once."""
-    table_size: int = limited(0, least=0)
-    """Predictions kept with their pictures in the tracker."""
 
 
 @dataclass

@@ -64,3 +64,19 @@ class Merge(Enum):
     flat = "flat"  # tile after tile
     spatial = "spatial"  # row after row of the whole grid
     unpad = "unpad"  # so, without what shows no picture, and with a learned vector at the end of each row
+
+
+class Control(Enum):
+    """What is scored beside a model that sees and thinks."""
+
+    blind = "blind"  # the same model, without the pictures
+    shuffled = "shuffled"  # the same model, each question with another's pictures
+    majority = "majority"  # the most frequent right answer of each kind of question
+
+
+class Precision(Enum):
+    """How many bits a model answers in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"

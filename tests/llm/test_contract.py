@@ -9,6 +9,7 @@ from tests.conftest import Compose, complete_words
 from vlm.build import build_model
 from vlm.data.batch import Edges
 from vlm.llm.base import LLM
+from vlm.llm.decoding import Decoding
 
 CHOICES = complete_words("llm")
 EDGES = Edges.of([5, 1, 7])
@@ -62,8 +63,8 @@ def test_answers_do_not_depend_on_the_rest_of_the_batch(llm: LLM) -> None:
     long, short = llm.embed(torch.arange(3, 16)), llm.embed(torch.arange(20, 24))
     padded = torch.stack([long, torch.cat([torch.zeros(9, llm.text_dim), short])])
     mask = torch.stack([torch.ones(13), torch.cat([torch.zeros(9), torch.ones(4)])]).long()
-    together = llm.generate(padded, mask, 5)
-    alone = llm.generate(short.unsqueeze(0), torch.ones(1, 4).long(), 5)
+    together = llm.generate(padded, mask, Decoding(5), [0, 0])
+    alone = llm.generate(short.unsqueeze(0), torch.ones(1, 4).long(), Decoding(5), [0])
     strip = lambda row: [token for token in row.tolist() if token != llm.tokenizer.pad_token_id]  # noqa: E731
     assert strip(together[1]) == strip(alone[0])
 
@@ -71,5 +72,5 @@ def test_answers_do_not_depend_on_the_rest_of_the_batch(llm: LLM) -> None:
 def test_generation_leaves_training_as_it_was(llm: LLM) -> None:
     ids = torch.arange(3, 16)
     before = llm(llm.embed(ids), POSITIONS, EDGES)
-    llm.generate(llm.embed(ids).unsqueeze(0), torch.ones(1, 13).long(), 2)
+    llm.generate(llm.embed(ids).unsqueeze(0), torch.ones(1, 13).long(), Decoding(2), [0])
     assert torch.equal(llm(llm.embed(ids), POSITIONS, EDGES), before)

@@ -21,6 +21,7 @@ from tests.conftest import Compose
 from vlm.build import build_image_transform, build_model
 from vlm.data.batch import Edges
 from vlm.data.tokens import IMAGE_ID
+from vlm.llm.decoding import Decoding
 from vlm.model.vision_language import VisionLanguageModel
 
 IMAGE_WORD = 575
@@ -118,7 +119,7 @@ def test_greedy_tokens_are_equal(pair: tuple[VisionLanguageModel, LlavaForCondit
         tiles = noise(seed)
         pixels = ours.encoder.normalise(tiles)
         sequence = ours.embed(ids.masked_fill(ids == IMAGE_WORD, IMAGE_ID), tiles, torch.arange(16))
-        mine = ours.llm.generate(sequence.detach().unsqueeze(0), mask, 12)
+        mine = ours.llm.generate(sequence.detach().unsqueeze(0), mask, Decoding(12), [0])
         whole = theirs.generate(
             input_ids=ids.unsqueeze(0), pixel_values=pixels, attention_mask=mask, max_new_tokens=12,
             do_sample=False, eos_token_id=ours.llm.stop_ids, pad_token_id=ours.llm.tokenizer.pad_token_id,

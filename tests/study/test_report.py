@@ -14,10 +14,11 @@ from vlm.study.report import labels, write_report
 def cell(projector: str, accuracy: float, **changes: object) -> Outcome:
     metrics = {
         "benchmark/shapes/accuracy": accuracy,
-        "benchmark/shapes/blind_accuracy": 0.25,
+        "benchmark/shapes/blind": 0.25,
         "benchmark/shapes/accuracy/count": accuracy + 0.05,
     }
-    outcome = Outcome(["experiment=demo", f"projector={projector}"], ["runs/x"], metrics, 12.3)
+    words = ["experiment=demo", f"projector={projector}"]
+    outcome = Outcome(words, ["runs/x"], metrics, {"shapes": "accuracy"}, 12.3)
     return Outcome(**(vars(outcome) | changes))
 
 

@@ -15,6 +15,7 @@ from vlm.cli import main
 from vlm.data.batch import Edges
 from vlm.llm.attention import NAME as VARLEN
 from vlm.llm.attention import varlen_attention
+from vlm.llm.decoding import Decoding
 from vlm.training.blocks import fuse
 from vlm.values import Kernels
 
@@ -82,7 +83,7 @@ def test_what_is_not_learned_from_is_not_compiled_for(compose: Compose) -> None:
         dataset.row_size = 0
         assert mean_loss(model, dataset[2].rows[0]).isfinite()
         ids = [torch.arange(5), torch.arange(7)]
-        assert len(model.generate(ids, row.tiles, row.visual_index[:0], 3)) == 2
+        assert len(model.generate(ids, row.tiles, row.visual_index[:0], Decoding(3), [0, 0])) == 2
 
 
 def test_half_precision_is_near_and_frozen_weights_are_halved(

@@ -1,14 +1,17 @@
-"""Short answers that are either right or wrong."""
+"""Short answers that are either right or wrong, in shards as training data is."""
 
 from collections.abc import Sequence
+from functools import partial
+from hashlib import sha256
 
-from vlm.benchmark.base import Benchmark, Question
-from vlm.data.locate import find_shards
+from vlm.benchmark.base import Benchmark
+from vlm.benchmark.question import Mark, Picture, Question
+from vlm.data.locate import content_hash, find_shards
 from vlm.data.shards import ShardSource
 
 
 class ExactMatch(Benchmark):
-    """Questions in shards of single-turn LLaVA records, keyed `kind-number`; kinds group scores.
+    """Single-turn LLaVA records, keyed `kind-number`; kinds group scores.
 
     Args:
         shards: Glob or globs of tar files.
@@ -19,6 +22,10 @@ class ExactMatch(Benchmark):
         super().__init__(max_new_tokens)
         self.shards = find_shards("benchmark.shards", shards)
 
+    def content(self) -> str:
+        """Return the hash of the shards."""
+        return content_hash(self.shards)
+
     def questions(self) -> list[Question]:
         """Return all questions, in the shards' order."""
         source = ShardSource("benchmark", self.shards)
@@ -28,13 +35,27 @@ class ExactMatch(Benchmark):
             if len(sample.turns) != 2:
                 raise ValueError(f"benchmark sample {sample.key} must have one question and one answer")
             ask, answer = sample.turns
+            pictures = [
+                # Named by its content: several questions may show one picture.
+                Picture(sha256(image).hexdigest()[:16], partial(_read_picture, source, number, place))
+                for place, image in enumerate(sample.images)
+            ]
             kind = sample.key.split("-")[0]
-            questions.append(Question(sample.key, kind, ask.text, sample.images, answer.text))
+            questions.append(Question(sample.key, kind, ask.text, tuple(pictures), answer.text))
         return questions
 
-    def is_right(self, question: Question, answer: str) -> bool:
+    def right_answer(self, question: Question) -> str:
+        """Return it."""
+        return str(question.answer)
+
+    def mark(self, question: Question, answer: str) -> Mark:
         """Compare without regard to case, outer space and a final period."""
-        return _normalise(answer) == _normalise(question.answer)
+        said = _normalise(answer)
+        return Mark(float(said == _normalise(question.answer)), said or None)
+
+
+def _read_picture(source: ShardSource, number: int, place: int) -> bytes:
+    return source[number].images[place]
 
 
 def _normalise(text: str) -> str:

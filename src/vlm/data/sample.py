@@ -35,6 +35,21 @@ class Sample:
     source: str = ""
 
 
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is asked.
+
+    Args:
+        text: With `<image>` where each picture belongs.
+        images: Encoded files, in the order of their placeholders.
+        seed: Of the words that are drawn for its answer.
+    """
+
+    text: str
+    images: tuple[bytes, ...] = field(default=(), repr=False)
+    seed: int = 0
+
+
 class FaultySampleError(ValueError):
     """A sample that nothing can be learned from; the message names it and says why.
 

@@ -56,10 +56,11 @@ class Encoder(Part):
     def normalise(self, tiles: Tiles) -> Pixels:
         """Return tiles in the colors that the encoder learned to see."""
         mean, std = (
-            torch.tensor(values, device=tiles.device).view(1, 3, 1, 1) for values in (self.mean, self.std)
+            torch.tensor(values, dtype=torch.float32, device=tiles.device).view(1, 3, 1, 1)
+            for values in (self.mean, self.std)
         )
         channels_first = rearrange(tiles, "image height width channel -> image channel height width")
-        return ((channels_first / 255.0 - mean) / std).contiguous()
+        return ((channels_first.float() / 255.0 - mean) / std).to(self.dtype).contiguous()
 
     @property
     @abstractmethod

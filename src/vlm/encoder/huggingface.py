@@ -101,7 +101,8 @@ class HuggingFaceEncoder(LayeredEncoder):
         self.check_colors(_read_colors(self._files), f"{self._files}/preprocessor_config.json")
 
     @property
-    def _num_layers(self) -> int:
+    def num_layers(self) -> int:
+        """As the configuration says."""
         return int(self.config.num_hidden_layers)
 
     @property

@@ -38,12 +38,12 @@ class LayeredEncoder(Encoder):
 
     def _check_layers(self) -> None:
         for layer in self.layers or [0]:
-            if not -self._num_layers <= layer < 0:
-                raise ValueError(f"encoder.layer must be between -{self._num_layers} and -1, got {layer}")
+            if not -self.num_layers <= layer < 0:
+                raise ValueError(f"encoder.layer must be between -{self.num_layers} and -1, got {layer}")
 
     @property
     @abstractmethod
-    def _num_layers(self) -> int:
+    def num_layers(self) -> int:
         """Layers of the published network."""
 
     @abstractmethod
@@ -61,7 +61,7 @@ class LayeredEncoder(Encoder):
     @property
     def _chosen(self) -> list[int]:
         """The chosen layers, counted from the first, which is 0."""
-        return [self._num_layers + layer for layer in self.layers]
+        return [self.num_layers + layer for layer in self.layers]
 
     @property
     def _depth(self) -> int:

@@ -145,7 +145,8 @@ class OpenCLIPEncoder(LayeredEncoder):
         return [features.shape for features in taken["image_intermediates"]]
 
     @property
-    def _num_layers(self) -> int:
+    def num_layers(self) -> int:
+        """Those of which it gives features."""
         return len(self._maps)
 
     @property

@@ -2,6 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from collections.abc import Sequence as Several
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +13,24 @@ from transformers import PreTrainedTokenizerBase
 
 from vlm.data.batch import Edges
 from vlm.data.template import Template
+from vlm.llm.decoding import Decoding
 from vlm.part import Part
 from vlm.shapes import PaddedMask, PaddedSequence, Sequence, TokenIds
+
+
+@dataclass(frozen=True)
+class SharedBeginnings:
+    """Rows of a batch that begin alike, so that each beginning is read once.
+
+    Args:
+        num_columns: Of the beginnings; their padding is among them.
+        rows: One for each distinct beginning.
+        of: Which of these each row of the batch begins with.
+    """
+
+    num_columns: int
+    rows: Int[Tensor, " beginning"]
+    of: Int[Tensor, " batch"]
 
 
 class LLM(Part):
@@ -100,6 +118,19 @@ class LLM(Part):
 
     @abstractmethod
     def generate(
-        self, sequence: PaddedSequence, mask: PaddedMask, max_new_tokens: int
+        self,
+        sequence: PaddedSequence,
+        mask: PaddedMask,
+        decoding: Decoding,
+        seeds: Several[int],
+        shared: SharedBeginnings | None = None,
     ) -> Int[Tensor, "batch new_token"]:
-        """Continue left-padded sequences greedily; return the new ids only."""
+        """Continue left-padded sequences; return the new ids only.
+
+        Args:
+            sequence: Embedded, one row each.
+            mask: 1 where a row has words.
+            decoding: How words are chosen.
+            seeds: Of each row, where words are drawn.
+            shared: Columns that some rows have in common; None says nothing.
+        """

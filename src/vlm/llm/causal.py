@@ -1,6 +1,7 @@
 """Any causal language model of transformers: Llama, Vicuna, Qwen, Mistral, ..."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence as Several
 from functools import cached_property
 from typing import Any
 
@@ -8,13 +9,21 @@ import torch
 from accelerate import init_empty_weights
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+    GenerationConfig,
+    PreTrainedTokenizerBase,
+)
 
 from vlm.checkpoint import check_stated, read_checkpoint, read_files
 from vlm.data.batch import Edges
 from vlm.data.template import Template
 from vlm.llm.attention import NAME as VARLEN
-from vlm.llm.base import LLM
+from vlm.llm.base import LLM, SharedBeginnings
+from vlm.llm.decoding import Decoding
 from vlm.llm.sentencepiece import follow_scores
 from vlm.llm.slices import checkpoint_slices
 from vlm.llm.twin import shrink
@@ -174,21 +183,47 @@ class CausalLM(LLM):
 
     @torch.no_grad()
     def generate(
-        self, sequence: PaddedSequence, mask: PaddedMask, max_new_tokens: int
+        self,
+        sequence: PaddedSequence,
+        mask: PaddedMask,
+        decoding: Decoding,
+        seeds: Several[int],
+        shared: SharedBeginnings | None = None,
     ) -> Int[Tensor, "batch new_token"]:
-        """Continue left-padded sequences greedily, with a KV cache; return the new ids only."""
+        """Continue left-padded sequences, with a KV cache; return the new ids only."""
         # A kernel without soft caps of the scores would refuse, so the plain formula it is for those.
         capped = getattr(self.config, "attn_logit_softcapping", None)
         self._attend_with("eager" if capped else "sdpa")
+        # A checkpoint's own settings (penalties, temperatures) would fill what the sentence leaves open.
+        self.network.generation_config = GenerationConfig()
+        known = {"past_key_values": self._read_beginnings(sequence, mask, shared)} if shared else {}
+        if known and decoding.num_beams > 1:
+            known["past_key_values"].batch_repeat_interleave(decoding.num_beams)
         ids: Int[Tensor, "batch new_token"] = self.network.generate(
             inputs_embeds=sequence,
             attention_mask=mask,
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            eos_token_id=self.stop_ids,
-            pad_token_id=self.tokenizer.pad_token_id,
+            generation_config=decoding.config(self.stop_ids, self.tokenizer.pad_token_id),
+            logits_processor=decoding.draws(seeds),
+            tokenizer=self.tokenizer,
+            **known,
         )
         return ids
+
+    def _read_beginnings(
+        self, sequence: PaddedSequence, mask: PaddedMask, shared: SharedBeginnings
+    ) -> DynamicCache:
+        """Return keys and values of the first columns of all rows, each distinct beginning computed once."""
+        cache = DynamicCache(config=self.network.config)
+        here = mask[shared.rows, : shared.num_columns]
+        self.network.base_model(
+            inputs_embeds=sequence[shared.rows, : shared.num_columns],
+            attention_mask=here,
+            position_ids=(here.cumsum(-1) - 1).clamp(min=0),
+            past_key_values=cache,
+            use_cache=True,
+        )
+        cache.batch_select_indices(shared.of)
+        return cache
 
     def _attend_with(self, implementation: str) -> None:
         if self.network.config._attn_implementation != implementation:

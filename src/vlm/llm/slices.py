@@ -25,16 +25,29 @@ def checkpoint_slices(files: str) -> Mapping[str, Any]:
         OSError: It has no weights.
         RuntimeError, ValueError, SafetensorError: A file is damaged.
     """
+    return _join(checkpoint_files(files))
+
+
+def checkpoint_files(files: str) -> list[Path]:
+    """Return the files of a checkpoint's tensors.
+
+    Args:
+        files: A folder in transformers' format, or a hub's name.
+
+    Raises:
+        OSError: It has none.
+        ValueError: Its index is damaged.
+    """
     settle_hub(files)
     for name in INDEXES:
         index = _find(files, name)
         if index:
             parts = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-            return _join([_find(files, part) or Path(files) / part for part in parts])
+            return [_find(files, part) or Path(files) / part for part in parts]
     for name in WHOLES:
         whole = _find(files, name)
         if whole:
-            return _join([whole])
+            return [whole]
     raise OSError(f"{files} has none of {', '.join(WHOLES)}")
 
 

@@ -7,12 +7,13 @@ import lightning
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from vlm.data.batch import PackedBatch
 from vlm.data.tokens import IMAGE_ID
 from vlm.encoder.base import Encoder
 from vlm.llm.base import LLM
+from vlm.llm.decoding import Decoding
+from vlm.model.beginnings import pad_prompts
 from vlm.model.loss import language_loss
 from vlm.model.splice import splice
 from vlm.projector.base import Projector
@@ -83,20 +84,18 @@ class VisionLanguageModel(lightning.LightningModule):
         prompts: Several[Tensor],  # of several lengths, which no named axis could be
         tiles: Tiles,
         visual_index: VisualIndex,
-        max_new_tokens: int,
+        decoding: Decoding,
+        seeds: Several[int],
     ) -> Int[Tensor, "batch new_token"]:
-        """Continue prompts greedily, in one left-padded batch; return the new ids only.
+        """Continue prompts in one left-padded batch; return the new ids only.
 
         Args:
             prompts: Ids of each, with `IMAGE_ID` once for each visual token.
-            tiles: Of all pictures, in order.
+            tiles: Of all pictures.
             visual_index: Which visual tokens of the tiles take those places, in order.
-            max_new_tokens: An answer is cut there.
+            decoding: How words are chosen.
+            seeds: Of each prompt, where words are drawn.
         """
-        sequences = torch.split(
-            self.embed(torch.cat(list(prompts)), tiles, visual_index), [len(ids) for ids in prompts]
-        )
-        padded = pad_sequence(list(sequences), batch_first=True, padding_side="left")
-        ones = [torch.ones(len(ids), dtype=torch.long, device=padded.device) for ids in prompts]
-        mask = pad_sequence(ones, batch_first=True, padding_side="left")
-        return self.llm.generate(padded, mask, max_new_tokens)
+        embedded = self.embed(torch.cat(list(prompts)), tiles, visual_index)
+        padded = pad_prompts(prompts, visual_index, torch.split(embedded, [len(ids) for ids in prompts]))
+        return self.llm.generate(padded.sequence, padded.mask, decoding, seeds, padded.shared)

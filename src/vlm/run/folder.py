@@ -8,7 +8,7 @@ evaluations/               scores and predictions
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,17 @@ class RunFolder:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a file that is either old or new, never half."""
+    _write(path, [json.dumps(value, indent=2, ensure_ascii=False)])
+
+
+def write_lines(path: Path, values: Iterable[Any]) -> None:
+    """Write a file of one JSON value a line, which is either old or new, never half."""
+    _write(path, (json.dumps(value, ensure_ascii=False) for value in values))
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
     temporary.replace(path)

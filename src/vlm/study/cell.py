@@ -1,35 +1,24 @@
 """One sentence, done: its stages trained unless they are, its benchmarks asked unless they were."""
 
-import io
-import time
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from PIL import Image
 
 from vlm import ranks
-from vlm.benchmark.base import Question
-from vlm.benchmark.evaluate import Evaluation, evaluate
-from vlm.build import (
-    build_answerer,
-    build_benchmarks,
-    build_strategy,
-    build_tracker,
-    check_parts,
-)  # fmt: skip
+from vlm.build import build_strategy, build_tracker, check_parts
 from vlm.compose import Sentence
 from vlm.config import PARTS
 from vlm.quiet import quiet_libraries
-from vlm.run.folder import write_json
 from vlm.sentence import PlannedStage
+from vlm.study.examination import Examination, Load
 from vlm.study.scores import PlannedEvaluation, known_metrics, plan_evaluations
 from vlm.study.stage import load_model, train_stage
 from vlm.tracking.base import Tracker
 from vlm.tracking.none import NoTracker
 from vlm.tracking.provenance import provenance
-from vlm.training.plan import device_of
 
 
 class Cell:
@@ -63,13 +52,15 @@ class Cell:
         for stage in self.planned.lineage():
             check_parts(stage.config)
         name = " ".join(self.overrides) or config.name
-        run = self._start(name, config.parent, config, self.words, {"cell": name})
+        run = self._start(
+            name, config.parent, config, self.words, {"cell": name, "model": str(self.planned.folder)}
+        )
         try:
             for stage in self.planned.lineage():
                 self._train(stage, run)
             evaluations = plan_evaluations(self.planned)
-            for evaluation in evaluations if not ranks.rank() else []:
-                self._evaluate(evaluation, run)
+            load = partial(load_model, self.planned)
+            Examination(self.sentence.config, load, self.tracker, run).run(evaluations)
         except BaseException:
             self.tracker.finish(run, succeeded=False)
             raise
@@ -109,39 +100,21 @@ class Cell:
         for path in (stage.folder.config, stage.folder.manifest):
             self.tracker.log_artifact(run, path)
 
-    def score(self, step: int, evaluations: list[PlannedEvaluation]) -> None:
-        """Ask a resumable state, and record what it scores."""
-        config, name = self.sentence.config, f"{self.planned.name} at step {step}"
-        run = self._start(name, config.parent, config, self.words, {"folder": str(self.planned.folder)})
-        for evaluation in evaluations:
-            self._evaluate(evaluation, run, step)
-        self.tracker.log_metrics(run, known_metrics(evaluations))
-        self.tracker.finish(run, succeeded=True)
+    def score(self, evaluations: list[PlannedEvaluation], load: Load, name: str) -> None:
+        """Ask a model that is not to be trained, and record what it scores.
 
-    def _evaluate(self, planned: PlannedEvaluation, run: str, step: int | None = None) -> None:
-        """Ask the benchmark, unless its scores are known; record its table, with pictures."""
-        if planned.read() is not None:
-            return
-        config = self.planned.config
-        started = time.monotonic()
-        benchmark = build_benchmarks(config)[planned.name]
-        model = load_model(self.planned, step).to(device_of(self.planned.config.trainer.accelerator))
-        answerer = build_answerer(config, model)
-        evaluation = evaluate(benchmark, answerer, config.evaluation.batch_size, config.seed)
-        known = {"scores": evaluation.scores, "seconds": round(time.monotonic() - started, 1)}
-        write_json(planned.path, known | {"predictions": evaluation.predictions})
-        rows = _with_pictures(benchmark.questions(), evaluation, config.evaluation.table_size)
-        self.tracker.log_table(run, f"predictions/{planned.name}", rows)
-        self.tracker.log_artifact(run, planned.path)
-
-
-def _with_pictures(questions: list[Question], evaluation: Evaluation, size: int) -> list[dict[str, Any]]:
-    """Return rows of the table, spread over all kinds, each with its first picture."""
-    chosen = range(0, len(questions), max(1, len(questions) // max(1, size)))
-    return [
-        {"image": Image.open(io.BytesIO(questions[number].images[0]))} | evaluation.predictions[number]
-        for number in list(chosen)[:size]
-    ]
+        Args:
+            evaluations: Its benchmarks.
+            load: Returns it.
+            name: Of the tracker's run.
+        """
+        config = self.sentence.config
+        with ranks.joined(config.trainer.accelerator, alone=False):
+            run = self._start(name, config.parent, config, self.words, {"folder": str(self.planned.folder)})
+            Examination(config, load, self.tracker, run).run(evaluations)
+            if not ranks.rank():
+                self.tracker.log_metrics(run, known_metrics(evaluations))
+            self.tracker.finish(run, succeeded=True)
 
 
 def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:

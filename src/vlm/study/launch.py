@@ -1,6 +1,6 @@
 """Start a sentence as a group of processes, one for each device, through torchrun's agent.
 
-The processes are fresh `vlm train`s that find their place in the environment; this one waits, passes
+The processes are fresh `vlm`s that find their place in the environment; this one waits, passes
 signals on, and turns the first failure into the line that a single process would have printed.
 """
 
@@ -24,8 +24,8 @@ SECONDS_TO_DIE = 30
 """Of the other processes, after one has failed."""
 
 
-def launch(config: DictConfig, overrides: Sequence[str]) -> int:
-    """Run `vlm train` on all devices; return its exit status.
+def launch(config: DictConfig, overrides: Sequence[str], verb: str = "train") -> int:
+    """Run a verb on all devices; return its exit status.
 
     Raises:
         ValueError: What the first process that failed said.
@@ -34,7 +34,7 @@ def launch(config: DictConfig, overrides: Sequence[str]) -> int:
     agent = elastic_launch(_settings(config, overrides), sys.executable)
     try:
         with hearing(_ask_to_stop):
-            agent("-m", "vlm", "train", *overrides)
+            agent("-m", "vlm", verb, *overrides)
     except ChildFailedError as failed:
         return _failed(failed.failures)
     return 0

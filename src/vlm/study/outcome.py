@@ -17,6 +17,7 @@ class Outcome:
         overrides: The words that tell it from others.
         run_folders: Of its stages, innermost first.
         metrics: `benchmark/<name>/<metric>`.
+        headlines: Of each benchmark, the metric that models are compared by.
         seconds: Spent on its stages and evaluation when they were first done.
         tracking_run: Where the tracker has it; None if it has not been recorded.
         error: What went wrong, if something did.
@@ -25,6 +26,7 @@ class Outcome:
     overrides: list[str]
     run_folders: list[str] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    headlines: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     tracking_run: str | None = None
     error: str | None = None

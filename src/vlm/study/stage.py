@@ -9,15 +9,25 @@ import lightning
 from omegaconf import OmegaConf
 
 from vlm import ranks
-from vlm.build import build_flops, build_image_transform, build_model, build_task, build_trainer
+from vlm.build import (
+    build_answerer,
+    build_flops,
+    build_image_transform,
+    build_model,
+    build_task,
+    build_trainer,
+)
+from vlm.build_benchmarks import build_benchmarks
 from vlm.build_data import build_data, build_held_out
 from vlm.config import Trainer
 from vlm.data.gate import check as check_labels
 from vlm.data.gate import describe as describe_labels
 from vlm.data.module import DataModule
+from vlm.model.generate import Answerer
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.sentence import PlannedStage, reads_twin_shards, sources
 from vlm.strategy.single import Single
+from vlm.study.quiz import Quiz
 from vlm.tracking.base import Tracker
 from vlm.training.checkpoint import Checkpoints
 from vlm.training.guards import Guards
@@ -108,10 +118,25 @@ def _callbacks(
         Meter(flops, settings.log_every, settings.activation_checkpointing, settings.peak_tflops),
         Guards(stage.folder.path, settings.log_every),
         *validation,
+        *_quiz(stage),
         ProgressBar(stage.name),
         Recorder(settings.log_every),
         Resumable(checkpoints, first, settings.checkpoint_every),
     ]
+
+
+def _quiz(stage: PlannedStage) -> list[lightning.Callback]:
+    """Return what asks the sentence's benchmarks while it trains, if it is to."""
+    config, settings = stage.config, stage.config.evaluation
+    if settings.every is None:
+        return []
+
+    def ask(task: Task, max_new_tokens: int) -> Answerer:
+        return build_answerer(config, task.model, max_new_tokens)
+
+    benchmarks = build_benchmarks(config)
+    number, batch_size = settings.questions_in_training, settings.batch_size
+    return [Quiz(benchmarks, ask, settings.every, number, batch_size, config.seed)]
 
 
 def _fit(trainer: lightning.Trainer, task: Task, data: DataModule) -> None:

@@ -35,6 +35,14 @@ class Tracker(ABC):
         """Keep a table; a PIL image in a cell is shown as a picture."""
 
     @abstractmethod
+    def tags(self, run: str) -> Mapping[str, str]:
+        """Return what a run was tagged with.
+
+        Raises:
+            ValueError: There is no such run.
+        """
+
+    @abstractmethod
     def finish(self, run: str, succeeded: bool) -> None:
         """Close a run."""
 

@@ -12,6 +12,7 @@ import mlflow
 from lightning.pytorch.loggers import MLFlowLogger
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from vlm.tracking.base import Tracker
@@ -84,6 +85,13 @@ class MLflowTracker(Tracker):
         """Keep a table."""
         columns = {key: [row[key] for row in rows] for key in rows[0]} if rows else {}
         self.client.log_table(run, columns, artifact_file=f"{name}.json")
+
+    def tags(self, run: str) -> Mapping[str, str]:
+        """Ask the store."""
+        try:
+            return dict(self.client.get_run(run).data.tags)
+        except MlflowException as error:
+            raise ValueError(f"{self.uri} has no run {run}; see vlm's runs: make ui") from error
 
     def finish(self, run: str, succeeded: bool) -> None:
         """Close a run."""

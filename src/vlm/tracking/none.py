@@ -30,6 +30,10 @@ class NoTracker(Tracker):
     def log_table(self, run: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Forget."""
 
+    def tags(self, run: str) -> Mapping[str, str]:
+        """Refuse: nothing was kept."""
+        raise ValueError(f"tracking=none keeps no run {run}; say tracking=mlflow, or name a folder")
+
     def finish(self, run: str, succeeded: bool) -> None:
         """Forget."""
 

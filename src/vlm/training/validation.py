@@ -11,9 +11,10 @@ from PIL import Image
 
 from vlm import ranks
 from vlm.data.held_out import HeldOut
-from vlm.data.sample import Sample
+from vlm.data.sample import Prompt, Sample
 from vlm.data.steps import Step
-from vlm.model.generate import answer
+from vlm.llm.decoding import Decoding
+from vlm.model.generate import Answerer
 from vlm.training.callback import TaskCallback
 from vlm.training.task import Task
 
@@ -41,7 +42,7 @@ class Validation(TaskCallback):
         task.validation_loss = None
         at_end = task.step == task.plan.num_steps
         if at_end or (self.every and task.step % self.every == 0):
-            with _unlearning(task):
+            with unlearning(task):
                 metrics = self.losses(task)
                 rows = self._answers(task) if self.num_answers else []
             task.validation_loss = metrics["validation/loss"]
@@ -71,8 +72,9 @@ class Validation(TaskCallback):
             samples = self.held_out.samples(name, self.num_answers)
             if not samples:
                 continue
-            questions = [(sample.turns[0].text, sample.images) for sample in samples]
-            said = answer(task.model, reader.template, reader.image_transform, questions, MAX_NEW_TOKENS)
+            prompts = [Prompt(sample.turns[0].text, sample.images) for sample in samples]
+            answerer = Answerer(task.model, reader.template, reader.image_transform, Decoding(MAX_NEW_TOKENS))
+            said = answerer(prompts)
             rows += [_row(sample, text) for sample, text in zip(samples, said, strict=True)]
         return rows
 
@@ -85,7 +87,7 @@ def _row(sample: Sample, said: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _unlearning(task: Task) -> Iterator[None]:
+def unlearning(task: Task) -> Iterator[None]:
     """Compute without gradients and dropout; every module's mode is as before afterwards."""
     modes = {module: module.training for module in task.modules()}
     task.eval()

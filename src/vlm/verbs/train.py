@@ -3,8 +3,9 @@
 import argparse
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -14,7 +15,6 @@ from vlm.corpus.generate import ensure_sources
 from vlm.sentence import PlannedStage, read_sentence
 from vlm.signals import PREEMPTED
 from vlm.study.outcome import Outcome
-from vlm.study.scores import PlannedEvaluation, known_metrics, plan_evaluations
 from vlm.study.sweep import sweep
 
 
@@ -38,6 +38,8 @@ def run(words: Sequence[str]) -> int:
 
 
 def _train(sentence: Sentence, words: list[str]) -> int:
+    from vlm.study.scores import describe, known_metrics, plan_evaluations  # noqa: PLC0415 (numpy)
+
     config = sentence.config
     cell = Path(config.cell) if config.cell else None
     overrides = [word for word in words if not word.startswith(("cell=", "parent="))]
@@ -55,11 +57,12 @@ def _train(sentence: Sentence, words: list[str]) -> int:
             return status
     else:
         say_what_is_finished(planned)
-    _complete(outcome, planned, evaluations)
+    outcome.metrics = known_metrics(evaluations)
+    _complete(outcome, planned, [evaluation.read() or {} for evaluation in evaluations])
     if cell:
         outcome.write(cell)
-    for metric, value in outcome.metrics.items():
-        print(f"  {metric:<44} {value:.3f}")
+    for evaluation in evaluations:
+        print(*describe(evaluation), sep="\n")
     return 0
 
 
@@ -121,10 +124,9 @@ def _requeue(config: DictConfig, status: int) -> int:
     return status
 
 
-def _complete(outcome: Outcome, planned: PlannedStage, evaluations: list[PlannedEvaluation]) -> None:
+def _complete(outcome: Outcome, planned: PlannedStage, scores: Sequence[Mapping[str, Any]]) -> None:
     stages = [stage.folder for stage in planned.lineage()]
     outcome.run_folders = [str(folder) for folder in stages]
-    outcome.metrics = known_metrics(evaluations)
     trained = sum(folder.read_manifest()["seconds"] for folder in stages)
-    asked = sum((evaluation.read() or {})["seconds"] for evaluation in evaluations)
-    outcome.seconds = round(trained + asked, 1)
+    outcome.seconds = round(trained + sum(score["seconds"] for score in scores), 1)
+    outcome.headlines = {score["name"]: score["score"]["headline"] for score in scores}

@@ -1,0 +1,1 @@
+"""Clients of endpoints that speak OpenAI's chat completions."""

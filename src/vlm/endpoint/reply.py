@@ -1,0 +1,84 @@
+"""What an endpoint answers."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+class GarbledError(Exception):
+    """An endpoint said that all is well, and sent something that is no reply."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model said.
+
+    Args:
+        text: Empty if it said nothing.
+        served_model: The version that answered, as the endpoint names it; empty if it does not say.
+        finish_reason: `stop`, or `length` if it was cut; empty if the endpoint does not say.
+        input_tokens: Counted by the endpoint; 0 if it does not count.
+        output_tokens: Likewise.
+    """
+
+    text: str
+    served_model: str
+    finish_reason: str
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of a request.
+
+    Args:
+        key: The request's.
+        completion: None if there is none after all retries.
+        error: In one line, why there is none.
+        from_cache: Whether it was kept from earlier and nothing was sent.
+        attempts: How often it was sent.
+    """
+
+    key: str
+    completion: Completion | None
+    error: str | None
+    from_cache: bool
+    attempts: int
+
+    @property
+    def text(self) -> str | None:
+        """What the model said; None if there is no reply."""
+        return self.completion.text if self.completion else None
+
+
+def read_completion(body: str) -> Completion:
+    """Read a chat completion; a refusal is a text, too.
+
+    Raises:
+        GarbledError: It is none.
+    """
+    try:
+        record = json.loads(body)
+    except ValueError as error:
+        raise GarbledError("a reply that is not JSON") from error
+    match record:
+        case {"choices": [{"message": {"content": str(text)}, **choice}, *_]}:
+            pass
+        case {"choices": [{"message": {"content": None, **message}, **choice}, *_]}:
+            text = str(message.get("refusal") or "")
+        case _:
+            raise GarbledError("a reply without choices[0].message.content")
+    usage = record.get("usage")
+    return Completion(
+        text,
+        str(record.get("model") or ""),
+        str(choice.get("finish_reason") or ""),
+        _count(usage, "prompt_tokens"),
+        _count(usage, "completion_tokens"),
+    )
+
+
+def _count(usage: Any, name: str) -> int:
+    found = usage.get(name) if isinstance(usage, dict) else None
+    return found if isinstance(found, int) else 0

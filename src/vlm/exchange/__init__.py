@@ -1,0 +1,1 @@
+"""Checkpoints of LLaVA and of transformers, in."""

@@ -1,0 +1,1 @@
+"""Models that grade what other models say."""
