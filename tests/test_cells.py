@@ -17,11 +17,11 @@ from PIL import Image
 
 from tests.conftest import Compose, complete_words
 from tests.losses import mean_loss
-from vlm.build import build_image_transform, build_model, build_task
+from vlm.build import build_answerer, build_model, build_task
 from vlm.build_data import build_dataset
 from vlm.compose import compose_sentence
 from vlm.data.batch import PackedBatch
-from vlm.model.generate import answer
+from vlm.data.sample import Prompt
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.paths import config_dir
 from vlm.training.weights import load_weights, save_weights
@@ -101,9 +101,8 @@ def check(cell: Cell, compose: Compose, folder: Path) -> None:
 
     picture = io.BytesIO()
     Image.new("RGB", (40, 30), "red").save(picture, "PNG")
-    questions = [("<image>\nWhich color?", [picture.getvalue()]), ("Hello?", [])]
-    transform = build_image_transform(config, again)
-    assert len(answer(again, again.llm.template, transform, questions, 3)) == 2
+    prompts = [Prompt("<image>\nWhich color?", (picture.getvalue(),)), Prompt("Hello?")]
+    assert len(build_answerer(config, again, 3)(prompts)) == 2
 
 
 def fits(cell: Cell, compose: Compose, folder: Path) -> bool:

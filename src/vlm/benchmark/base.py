@@ -60,6 +60,11 @@ class Benchmark(ABC):
         return True
 
     @property
+    def has_majority(self) -> bool:
+        """Whether right answers repeat, so that the most frequent one is a guess."""
+        return self.has_controls
+
+    @property
     def provenance(self) -> Mapping[str, Any]:
         """What else must be known of a score once it is there, such as who judged."""
         return {}

@@ -133,7 +133,7 @@ def summarise(
     everything = benchmark.questions()
     questions = choose(everything, protocol.num_questions)
     passes = dict(said)
-    if Control.majority in protocol.controls and benchmark.has_controls and is_scored(benchmark, questions):
+    if Control.majority in protocol.controls and benchmark.has_majority and is_scored(benchmark, questions):
         passes[Control.majority.value] = majority_answers(benchmark, questions)
     settings = protocol.resamples, protocol.seed
     mine, marks = score(benchmark, questions, passes[SEEN], *settings, num_duplicated)
@@ -179,13 +179,12 @@ def prediction_rows(
     rows = []
     for number, question in enumerate(questions):
         row = {
-            "key": question.key, "kind": question.kind, "cluster": question.cluster,
+            "key": question.key, "kind": question.kind, "cluster": question.cluster, "group": question.group,
             "question": question.text, "answer": question.answer,
             "prediction": said[SEEN].get(question.key),
         }  # fmt: skip
         if marks:
-            mark = marks[number]
-            row |= {"parsed": mark.parsed, "score": mark.score, "evidence": mark.evidence}
+            row |= vars(marks[number])
         rows.append(
             row | {f"{name}_prediction": said[name].get(question.key) for name in said if name != SEEN}
         )

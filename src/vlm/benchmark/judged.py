@@ -75,6 +75,11 @@ class JudgedBenchmark(FolderBenchmark):
         return self.given is None
 
     @property
+    def has_majority(self) -> bool:
+        """Right answers are sentences, each its own."""
+        return False
+
+    @property
     def provenance(self) -> Mapping[str, Any]:
         """Who graded, and what it was told."""
         return {"judge": asdict(self.judge.record)} if self.judge and self.given is None else {}

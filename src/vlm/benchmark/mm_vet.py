@@ -105,6 +105,10 @@ class MMVet(JudgedBenchmark):
                 f"{path} has another form ({error!r}); get it again from {self.published}"
             ) from error
 
+    def key_of(self, question_id: str, prompt: str | None) -> str:
+        """LLaVA's files number the questions; the authors' keys have `v1_` before the number."""
+        return f"v1_{question_id}" if question_id.isdecimal() else question_id
+
     def mark_all(self, questions: Sequence[Question], answers: Sequence[str]) -> list[Mark]:
         """Have them graded; those whose grade cannot be read, once more."""
         if self.given is not None:

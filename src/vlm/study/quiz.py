@@ -66,4 +66,5 @@ class Quiz(TaskCallback):
             said = answerer([prompt_of(question, self.seed) for question in batch])
             answers.update(zip([question.key for question in batch], said, strict=True))
         found, _ = score(benchmark, questions, answers, resamples=0, seed=self.seed)
-        return {f"benchmark/{name}/{metric}": value for metric, value in found.metrics.items()}
+        figures = found.metrics | {metric: float(count) for metric, count in found.counts.items()}
+        return {f"benchmark/{name}/{metric}": value for metric, value in figures.items()}
