@@ -2,6 +2,7 @@
 
 config.yaml                the composed sentence of this stage
 manifest.json              what came out, written last: a folder that has it is finished
+trace.jsonl                where it began, and what each recorded step was
 weights/<part>.safetensors what learned
 checkpoints/<step>/        the trainer's state, while unfinished; and the best, if it is to be kept
 evaluations/               scores and predictions
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from vlm.run.lock import HeartbeatLock
 
 
 class RunFolder:
@@ -27,6 +28,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.yaml"
         self.manifest = path / "manifest.json"
+        self.trace = path / "trace.jsonl"
         self.weights = path / "weights"
         self.checkpoints = path / "checkpoints"
         self.evaluations = path / "evaluations"
@@ -43,19 +45,15 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Hold the lock that whoever trains here must hold; wait for it, and say so.
 
-        It is free again when its owner dies.
+        It is free again when its owner dies, on whatever machine.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"{self} is being trained by another process; waiting for it", flush=True)
-            lock.acquire()
-        try:
+
+        def wait_for(owner: str) -> None:
+            print(f"{self} is being trained by {owner}; waiting for it", flush=True)
+
+        with HeartbeatLock(self.path / ".owner").held(wait_for):
             yield
-        finally:
-            lock.release()
 
     def read_manifest(self) -> dict[str, Any]:
         """Return what the finished run says of itself."""

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from vlm.build import build_model, build_tracker
+from vlm.build import build_model
 from vlm.compose import Sentence, compose_sentence
 from vlm.config import Run
 from vlm.exchange.foreign import Foreign, recognise
@@ -17,6 +17,7 @@ from vlm.model.vision_language import VisionLanguageModel
 from vlm.run.fingerprint import fingerprint
 from vlm.run.folder import RunFolder
 from vlm.sentence import PlannedStage
+from vlm.study.folders import find_folder, folder_before
 from vlm.study.stage import load_model
 
 ITS_OWN = (
@@ -54,16 +55,7 @@ def open_named(where: str, base: str | None, words: Sequence[str]) -> Named:
     Raises:
         ValueError: There is none, or words say what the model brings along.
     """
-    folder = Path(where).expanduser()
-    if not folder.is_dir():
-        sentence = compose_sentence(words)
-        tags = build_tracker(sentence.config).tags(where)
-        tagged = tags.get("folder") or tags.get("model")  # a stage's own, or that of a cell's last stage
-        if tagged is None or not Path(tagged).is_dir():
-            raise ValueError(
-                f"run={where} is no folder, and the tracker's run of that name has none: {tagged}"
-            )
-        folder = Path(tagged)
+    folder = find_folder(where, words, f"run={where}")
     if RunFolder(folder).is_finished:
         _refuse_what_it_has(where, words)
         sentence = _with_parts_of(compose_sentence(words), folder)
@@ -134,17 +126,12 @@ def _read_run(folder: Path, config: DictConfig) -> PlannedStage:
     identity = run.read_manifest()["identity"]
     after = None
     if identity["after"]:
-        beside = sorted(folder.parent.glob(f"*-{identity['after']}"))
-        if not beside:
-            raise ValueError(
-                f"{folder} starts from a run that ends in -{identity['after']}, which is not beside it; "
-                "copy that one, too"
-            )
+        before = folder_before(folder, identity["after"])
         inner = config.copy()
         OmegaConf.set_readonly(inner, False)
         inner.mixture, inner.stage = config.stage.after.mixture, config.stage.after
         OmegaConf.set_readonly(inner, True)
-        after = _read_run(beside[0], inner)
+        after = _read_run(before, inner)
     return PlannedStage(config, identity, run, after)
 
 
