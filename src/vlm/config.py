@@ -191,6 +191,10 @@ class Trainer:
     """Ask Slurm to start the job again when it stops the run, once the state is saved."""
     validate_every: int | None = limited(None, least=1)
     """Steps between losses of what the sources hold out; null takes them at the end."""
+    look_every: int | None = limited(None, least=1)
+    """Steps between losses without the right pictures, and attention on them; null never looks."""
+    look_samples: int = limited(32, least=1)
+    """Samples that are looked at where no source holds any out; all that are held out otherwise."""
     sample_answers: int = limited(0, least=0)
     """Answers to held-out conversations that are shown with each validation, of each source."""
     log_every: int = limited(10, least=1)

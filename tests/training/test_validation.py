@@ -67,6 +67,19 @@ def test_losses_and_answers_are_recorded(run: list[str], tmp_path: Path) -> None
     assert all(row["image"]["type"] == "image" for row in rows)
 
 
+def test_it_computes_in_the_precision_of_training(run: list[str], tmp_path: Path) -> None:
+    often = ["trainer.validate_every=2", "trainer.sample_answers=1", "evaluation.every=4"]
+    few = [
+        "evaluation=shapes",
+        "evaluation.questions=3",
+        "evaluation.questions_in_training=3",
+        "evaluation.controls=[]",
+    ]
+    assert main(["train", *run, *often, *few, "trainer.precision=bf16-mixed"]) == 0
+    assert set(history(tmp_path, "validation/loss")) == {2, 4}
+    assert set(history(tmp_path, "benchmark/shapes/accuracy")) == {4}
+
+
 def test_validation_changes_nothing(run: list[str], tmp_path: Path) -> None:
     """With dropout: the steps between draw what they would have drawn."""
     lora = [*LORA, "tracking=none"]

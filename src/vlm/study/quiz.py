@@ -51,7 +51,7 @@ class Quiz(TaskCallback):
         if not is_time(task, self.every):
             return
         metrics: dict[str, float] = {}
-        with unlearning(task):
+        with unlearning(task, trainer):
             for name in self.benchmarks:
                 metrics |= self._score(task, name)
         if trainer.logger:

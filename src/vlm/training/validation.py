@@ -42,7 +42,7 @@ class Validation(TaskCallback):
         task.validation_loss = None
         at_end = task.step == task.plan.num_steps
         if at_end or (self.every and task.step % self.every == 0):
-            with unlearning(task):
+            with unlearning(task, trainer):
                 metrics = self.losses(task)
                 rows = self._answers(task) if self.num_answers else []
             task.validation_loss = metrics["validation/loss"]
@@ -87,12 +87,12 @@ def _row(sample: Sample, said: str) -> dict[str, Any]:
 
 
 @contextmanager
-def unlearning(task: Task) -> Iterator[None]:
-    """Compute without gradients and dropout; every module's mode is as before afterwards."""
+def unlearning(task: Task, trainer: lightning.Trainer) -> Iterator[None]:
+    """Compute as in a step, without gradients and dropout; every module's mode is as before afterwards."""
     modes = {module: module.training for module in task.modules()}
     task.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), trainer.precision_plugin.val_step_context():
             yield
     finally:
         for module, mode in modes.items():
