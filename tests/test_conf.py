@@ -122,6 +122,11 @@ def test_one_override_adds_a_source(stage: str) -> None:
         compose_sentence(["+mixture.mine.weight=2"])
 
 
+def test_a_new_source_may_have_a_template_of_its_own() -> None:
+    words = ["+mixture.mine.shards=x.tar", "+template@mixture.mine.template=v1"]
+    assert compose_sentence(words).config.mixture.mine.template._target_.endswith("VicunaTemplate")
+
+
 def test_a_source_that_is_there_is_not_added_again() -> None:
     with pytest.raises(ValueError, match=r"mixture.ocr is there already; change it without the \+"):
         compose_sentence(["+mixture.ocr.weight=2"])

@@ -13,8 +13,10 @@ from vlm.paths import config_dir
 
 VERBS = {
     "train": "train what the sentence says, stage by stage, then evaluate it",
+    "prove": "try every cell of a sweep small, on a CPU, before GPUs are booked",
     "evaluate": "score a finished run, or given answers, on benchmarks",
     "report": "turn a sweep into a table and a picture",
+    "diff": "say in what two runs differ, at which step their trainings part, and why",
     "parts": "list the encoders, projectors, LLMs and adapters that can be chosen",
     "forget": "delete a sweep's runs, so that they are trained again",
     "data": "make and look after data: pack, formats, build-665k, index, check, filter, inspect, shapes",
@@ -71,7 +73,7 @@ def _run(verb: str, words: list[str]) -> int:
 
 def help_text(verb: str | None = None) -> str:
     """Return the verbs, or a verb's manual; and the groups of choices, read off the config folder."""
-    if verb in ("data", "evaluate", "forget", "parts", "report"):
+    if verb in ("data", "diff", "evaluate", "forget", "parts", "prove", "report"):
         return str(importlib.import_module(f"vlm.verbs.{verb}").__doc__)
     lines = ["vlm VERB [overrides]", ""]
     if verb:

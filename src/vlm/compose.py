@@ -84,7 +84,7 @@ def _require_new_sources(words: Sequence[str]) -> None:
     added = [found[1] for word in words if (found := re.fullmatch(r"\+source@mixture\.(\w+)=new", word))]
     if not added:
         return
-    pattern = re.compile(rf"\+source@mixture\.|mixture\.({'|'.join(added)})\.")
+    pattern = re.compile(rf"\+source@mixture\.|(\+\w+@)?mixture\.({'|'.join(added)})\.")
     present = compose("config", [word for word in words if not pattern.match(word)]).mixture
     for name in added:
         if name in present:

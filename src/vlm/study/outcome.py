@@ -21,6 +21,7 @@ class Outcome:
         seconds: Spent on its stages and evaluation when they were first done.
         tracking_run: Where the tracker has it; None if it has not been recorded.
         error: What went wrong, if something did.
+        evaluations: Of each benchmark, the file of its score within the outermost run folder.
     """
 
     overrides: list[str]
@@ -30,6 +31,7 @@ class Outcome:
     seconds: float = 0.0
     tracking_run: str | None = None
     error: str | None = None
+    evaluations: dict[str, str] = field(default_factory=dict)
 
     def write(self, cell: Path) -> None:
         """Write into the cell's folder."""

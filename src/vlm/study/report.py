@@ -1,129 +1,142 @@
-"""A sweep turned into a table of what differs and what came out, and a picture of it."""
+"""A sweep turned into a table of what differs and what came out, which says what of it is real."""
 
-import os
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from vlm.run.folder import write_json
+from vlm.study.comparison.answered import Answered, Scorers, read_answered
+from vlm.study.comparison.compare import RULE, Findings, compare
+from vlm.study.comparison.costs import Cost, read_costs
+from vlm.study.comparison.layout import differences_table, kinds_table, scores_table
+from vlm.study.comparison.rows import Row, axes, benchmarks, choose_baselines, fold, kinds, labels, scale
 from vlm.study.outcome import Outcome
 from vlm.study.sweep import read_cells
+from vlm.study.tables import Table, to_latex, to_markdown
 
-BLIND = "blind"
-BAR_INCHES = 0.26
-"""Wide enough for the number above it."""
+__all__ = ["Report", "labels", "make_report", "write_report"]
+
+KEPT = ("overrides", "run_folders", "metrics", "seconds", "error")
+"""Of each cell, in the JSON."""
 
 
-def write_report(sweep: Path, output: Path) -> str:
-    """Write `report.md`, `report.json` and `report.png`; return the table.
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Args:
+        text: Its tables, for the terminal.
+        notes: What could not be done, and why.
+        files: All of it.
+    """
+
+    text: str
+    notes: list[str]
+    files: list[Path]
+
+
+def write_report(sweep: Path, output: Path, baseline: str | None = None) -> str:
+    """Write the report; return its tables. See `make_report`."""
+    return make_report(sweep, output, baseline).text
+
+
+def make_report(sweep: Path, output: Path, baseline: str | None = None) -> Report:
+    """Write `report.md`, `report.tex`, `report.json` and pictures.
 
     Args:
         sweep: Folder of the sweep.
         output: Folder to write in.
+        baseline: Words of the cell that others are compared with; None is the first.
 
     Raises:
-        ValueError: The sweep has no cell.
+        ValueError: The sweep has no cell, or none says the baseline's words.
     """
+    from vlm.study.plots.draw import draw_all  # noqa: PLC0415 (matplotlib takes a second)
+
     cells = read_cells(sweep)
-    table = "\n".join([*_table(cells), *_failures(cells)])
-    keys = ("overrides", "run_folders", "metrics", "seconds", "error")
-    write_json(
-        output / "report.json",
-        {"name": sweep.name, "cells": [{key: asdict(cell)[key] for key in keys} for cell in cells]},
-    )
-    scored = [cell for cell in cells if cell.metrics]
-    picture = []
-    if scored:
-        _plot(scored, output / "report.png")
-        picture = ["", "![accuracy by kind of question](report.png)"]
-    (output / "report.md").write_text("\n".join([f"# {sweep.name}", "", table, *picture, ""]))
-    return table
+    rows, headlines = fold(cells), benchmarks(cells)
+    baselines = choose_baselines(rows, baseline)
+    findings = compare(rows, baselines, _answers(sweep, cells, headlines) if baselines else {})
+    costs = read_costs(sweep, rows)
+    scales = {name: scale(cells, name, headline) for name, headline in headlines.items()}
+    scores, differences = scores_table(rows, cells, headlines, findings), differences_table(findings, scales)
+    output.mkdir(parents=True, exist_ok=True)
+    drawn = draw_all(sweep, cells, rows, headlines, findings, costs, output)
+
+    table = [*to_markdown(scores), *_failures(cells)]
+    text = [*table, *(["", *to_markdown(differences)] if findings.comparisons else [])]
+    pages = [f"# {sweep.name}", "", *table, *_differences(findings, differences), *_notes(findings)]
+    for name, headline in headlines.items() if len(headlines) > 1 else ():
+        if kinds(cells, name, headline):
+            pages += ["", f"## {name}", "", *to_markdown(kinds_table(rows, cells, name, headline))]
+    for picture in drawn:
+        pages += ["", f"![{picture.caption}]({picture.path.name})"]
+    (output / "report.md").write_text("\n".join([*pages, ""]), "utf-8")
+    (output / "report.tex").write_text(_latex(sweep.name, scores, differences, findings), "utf-8")
+    write_json(output / "report.json", _as_json(sweep.name, cells, rows, findings, costs))
+    files = [output / f"report.{kind}" for kind in ("md", "tex", "json")]
+    return Report("\n".join(text), findings.notes, [*files, *(picture.path for picture in drawn)])
 
 
-def labels(cells: list[Outcome]) -> list[str]:
-    """Return what tells each cell from the others: the overrides that not all of them share."""
-    shared = set.intersection(*(set(cell.overrides) for cell in cells)) if len(cells) > 1 else set()
-    return [" ".join(word for word in cell.overrides if word not in shared) or "default" for cell in cells]
+def _answers(
+    sweep: Path, cells: Sequence[Outcome], headlines: dict[str, str]
+) -> dict[str, dict[int, Answered | str]]:
+    """Return what is known of each benchmark's answers, by the number of the cell."""
+    found: dict[str, dict[int, Answered | str]] = {name: {} for name in headlines}
+    scorers = Scorers(cells)
+    for number, cell in enumerate(cells):
+        for name, answered in read_answered(sweep, cell, scorers).items():
+            found[name][number] = answered
+    return found
 
 
-def _benchmarks(cells: list[Outcome]) -> dict[str, str]:
-    """Return each benchmark's headline."""
-    return dict(sorted({name: metric for cell in cells for name, metric in cell.headlines.items()}.items()))
-
-
-def _kinds(cells: list[Outcome], benchmark: str, headline: str) -> list[str]:
-    """Return what its headline is split into."""
-    prefix = f"benchmark/{benchmark}/{headline}/"
-    return sorted(
-        {key.removeprefix(prefix) for cell in cells for key in cell.metrics if key.startswith(prefix)}
-    )
-
-
-def _table(cells: list[Outcome]) -> list[str]:
-    """Markdown: one row a cell, accuracies in per cent."""
-    columns: list[tuple[str, str]] = []
-    for benchmark, headline in _benchmarks(cells).items():
-        prefix = f"benchmark/{benchmark}"
-        columns += [(benchmark, f"{prefix}/{headline}"), (BLIND, f"{prefix}/{BLIND}")]
-        columns += [(kind, f"{prefix}/{headline}/{kind}") for kind in _kinds(cells, benchmark, headline)]
-    header = ["cell", *(title for title, _ in columns), "seconds"]
-    rows = [
-        [label, *(_percent(cell.metrics.get(key)) for _, key in columns), f"{cell.seconds:.0f}"]
-        for label, cell in zip(labels(cells), cells, strict=True)
-    ]
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in [header, *rows]]
-    lines.insert(1, ["-" * width for width in widths])
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _percent(score: float | None) -> str:
-    return "-" if score is None else f"{100 * score:.1f}"
-
-
-def _failures(cells: list[Outcome]) -> list[str]:
+def _failures(cells: Sequence[Outcome]) -> list[str]:
     lines = [f"- {' '.join(cell.overrides)} failed: {cell.error}" for cell in cells if cell.error]
     return ["", *lines] if lines else []
 
 
-def _plot(cells: list[Outcome], path: Path) -> None:
-    """Bars of accuracy by kind for each cell; a tick across each bar is the blind control."""
-    os.environ.setdefault("MPLBACKEND", "Agg")
-    from matplotlib import pyplot  # noqa: PLC0415 (a second to import)
-
-    benchmarks = _benchmarks(cells)
-    num_bars = len(cells) * max(1 + len(_kinds(cells, *one)) for one in benchmarks.items())
-    inches = min(max(8.0, BAR_INCHES * num_bars), 40.0)
-    figure, rows = pyplot.subplots(
-        len(benchmarks), 1, figsize=(inches, 3.8 * len(benchmarks)), squeeze=False, layout="constrained"
-    )
-    width = 0.8 / len(cells)
-    for axes, (benchmark, headline) in zip(rows[:, 0], benchmarks.items(), strict=True):
-        kinds = ["", *(f"/{kind}" for kind in _kinds(cells, benchmark, headline))]
-        names = [name for kind in kinds for name in (headline + kind, _blind(headline, kind))]
-        for number, (label, cell) in enumerate(zip(labels(cells), cells, strict=True)):
-            places = [column + (number - (len(cells) - 1) / 2) * width for column in range(len(kinds))]
-            shares = {key: 100 * cell.metrics.get(f"benchmark/{benchmark}/{key}", 0.0) for key in names}
-            seeing, blind = ([shares[name] for name in half] for half in (names[::2], names[1::2]))
-            bars = axes.bar(places, seeing, 0.92 * width, label=label)
-            axes.bar_label(bars, fmt="%.0f", fontsize=min(8.0, 24 * inches / num_bars), padding=1)
-            control = "without pictures" if number == len(cells) - 1 else None
-            axes.hlines(
-                blind,
-                [x - width / 2 for x in places],
-                [x + width / 2 for x in places],
-                "black",
-                label=control,
-            )
-        axes.set_xticks(range(len(kinds)), ["all", *(kind.removeprefix("/") for kind in kinds[1:])])
-        axes.set(title=benchmark, ylabel=f"{headline} (%)", ylim=(0, 109))
-        axes.spines[["top", "right"]].set_visible(False)
-    handles, names = rows[0, 0].get_legend_handles_labels()
-    columns = max(1, int(10 * inches / (max(map(len, names)) + 8)))
-    figure.legend(handles, names, ncols=columns, loc="outside lower center", frameon=False)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+def _differences(findings: Findings, table: Table) -> list[str]:
+    return ["", "## Differences", "", RULE, "", *to_markdown(table)] if findings.comparisons else []
 
 
-def _blind(headline: str, kind: str) -> str:
-    """Return the name of what the headline, or a kind of it, is without pictures."""
-    return f"{BLIND}_{headline}{kind}" if kind else BLIND
+def _notes(findings: Findings) -> list[str]:
+    return ["", *(f"- {note}" for note in findings.notes)] if findings.notes else []
+
+
+def _latex(name: str, scores: Table, differences: Table, findings: Findings) -> str:
+    lines = ["% Needs \\usepackage{booktabs}.", *to_latex(scores, f"Scores of {name}.")]
+    if findings.comparisons:
+        lines += ["", *to_latex(differences, f"Differences of {name}. {RULE}")]
+    return "\n".join([*lines, ""])
+
+
+def _as_json(
+    name: str, cells: Sequence[Outcome], rows: Sequence[Row], findings: Findings, costs: Sequence[Cost]
+) -> dict[str, Any]:
+    """Return everything that the tables show, unrounded and in the metrics' own units."""
+    return {
+        "name": name,
+        "cells": [{key: asdict(cell)[key] for key in KEPT} for cell in cells],
+        "axes": axes(rows),
+        "rows": [
+            {
+                "label": row.label,
+                "cells": list(row.numbers),
+                **{cost.name: cost.values[number] for cost in costs},
+            }
+            for number, row in enumerate(rows)
+        ],
+        "rule": RULE,
+        "comparisons": [
+            asdict(comparison)
+            | {
+                "seed_interval": comparison.seed_interval,
+                "is_real": comparison.is_real,
+                "verdict": comparison.verdict,
+            }
+            for comparison in findings.comparisons
+        ],
+        "noise": {benchmark: asdict(noise) for benchmark, noise in findings.noise.items()},
+        "notes": findings.notes,
+    }

@@ -1,6 +1,7 @@
 """One stage, trained from where it stands to its end, and read again."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,7 +23,9 @@ from vlm.build_data import build_data, build_held_out
 from vlm.config import Trainer
 from vlm.data.gate import check as check_labels
 from vlm.data.gate import describe as describe_labels
+from vlm.data.looked_at import LookedAt, choose
 from vlm.data.module import DataModule
+from vlm.data.steps import StepDataset
 from vlm.model.generate import Answerer
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.sentence import PlannedStage, reads_twin_shards, sources
@@ -31,6 +34,7 @@ from vlm.study.quiz import Quiz
 from vlm.tracking.base import Tracker
 from vlm.training.checkpoint import Checkpoints
 from vlm.training.guards import Guards
+from vlm.training.look import Look
 from vlm.training.manifest import describe_run
 from vlm.training.meter import Meter
 from vlm.training.parts import describe_parts
@@ -38,7 +42,9 @@ from vlm.training.progress import ProgressBar
 from vlm.training.proof import Proof
 from vlm.training.record import Recorder
 from vlm.training.resume import Resumable, choose_step
+from vlm.training.spent import summarise
 from vlm.training.task import Task
+from vlm.training.trace import Trace
 from vlm.training.validation import Show, Validation
 from vlm.training.weights import load_weights, save_weights
 
@@ -96,12 +102,17 @@ def _say_what_is_read(stage: PlannedStage, data: DataModule, first: int | None) 
             )
 
 
-def _show(tracker: Tracker, run: str, step: int, rows: list[dict[str, Any]]) -> None:
-    tracker.log_table(run, f"answers/step-{step}", rows)
+def _show(tracker: Tracker, run: str, table: str) -> Show:
+    """Return what keeps a step's rows of a table."""
+    return lambda step, rows: tracker.log_table(run, f"{table}/step-{step}", rows)
 
 
 def _callbacks(
-    stage: PlannedStage, data: DataModule, checkpoints: Checkpoints, first: int | None, show: Show
+    stage: PlannedStage,
+    data: DataModule,
+    checkpoints: Checkpoints,
+    first: int | None,
+    show: Callable[[str], Show],
 ) -> list[lightning.Callback]:
     """Return them in the order in which they see a step's end."""
     settings = stage.config.trainer
@@ -111,18 +122,36 @@ def _callbacks(
         print(f"{stage.name}: no MFU: {error}")
         flops = None
     held_out = build_held_out(stage.config, data.dataset)
-    validation = (
-        [Validation(held_out, settings.validate_every, settings.sample_answers, show)] if held_out else []
-    )
+    every, number = settings.validate_every, settings.sample_answers
+    validation = [Validation(held_out, every, number, show("answers"))] if held_out else []
     return [
         Meter(flops, settings.log_every, settings.activation_checkpointing, settings.peak_tflops),
         Guards(stage.folder.path, settings.log_every),
         *validation,
+        *_look(stage, data.dataset, show("look")),
         *_quiz(stage),
         ProgressBar(stage.name),
+        Trace(stage.folder.trace, settings.log_every, _about(stage, data)),
         Recorder(settings.log_every),
         Resumable(checkpoints, first, settings.checkpoint_every),
     ]
+
+
+def _about(stage: PlannedStage, data: DataModule) -> dict[str, Any]:
+    """Return what a trace says of a run besides its steps."""
+    held = zip(data.dataset.names, data.dataset.readers, data.dataset.sizes, strict=True)
+    sources = {name: {"samples": len(reader), "drawn": size.num_drawn} for name, reader, size in held}
+    return {"identity": stage.identity, "sources": sources}
+
+
+def _look(stage: PlannedStage, dataset: StepDataset, show: Show) -> list[lightning.Callback]:
+    """Return what looks at the use of pictures while it trains, if it is to."""
+    settings, seed = stage.config.trainer, stage.config.seed
+    if settings.look_every is None:
+        return []
+    readers = dict(zip(dataset.names, dataset.readers, strict=True))
+    looked_at = LookedAt(readers, choose(readers, settings.look_samples, seed), seed)
+    return [Look(looked_at, settings.look_every, settings.tokens_per_row, show)]
 
 
 def _quiz(stage: PlannedStage) -> list[lightning.Callback]:
@@ -164,6 +193,7 @@ def _finish(stage: PlannedStage, task: Task, proof: Proof, started: float) -> No
     changed = proof.of_what_changed(model)
     print(proof.describe(changed), flush=True)
     save_weights(model, task.adapters, folder.weights, task.strategy)
+    spent = task.spent.of_all()
     if ranks.rank():
         return
     if task.num_skipped:
@@ -175,6 +205,7 @@ def _finish(stage: PlannedStage, task: Task, proof: Proof, started: float) -> No
         "seconds": round(time.monotonic() - started, 1),
         "skipped": task.num_skipped,
         "changed": changed,
+        **summarise(spent),
     }
     folder.finish(manifest | done)
 

@@ -61,10 +61,13 @@ class Meter(TaskCallback):
         for row in step.rows:
             self._tokens += len(row.ids)
             self._pictures += row.num_pictures
-            if self.flops:
-                self._done += self.flops.of_row(
-                    len(row.tiles), row.edges.lengths, row.num_supervised, self.recomputes
-                )
+            done = (
+                self.flops.of_row(len(row.tiles), row.edges.lengths, row.num_supervised, self.recomputes)
+                if self.flops
+                else Flops()
+            )
+            self._done += done
+            task.spent.add(row, done.model)
         if is_time(task, self.every):
             task.metrics |= self._figures(task)
             self._begin()

@@ -11,6 +11,7 @@ from vlm.data.steps import Step
 from vlm.signals import INTERRUPTED, PREEMPTED, hearing
 from vlm.training.callback import TaskCallback
 from vlm.training.checkpoint import Checkpoints
+from vlm.training.spent import Spent
 from vlm.training.task import Task
 
 
@@ -55,6 +56,7 @@ class Resumable(TaskCallback):
             facts = self.checkpoints.facts(self.first)
             pl_module.num_skipped = int(facts["skipped"])
             pl_module.metrics = {"train/loss": facts["loss"]}
+            pl_module.spent = Spent.going_on(facts.get("spent"))  # none in a state of an earlier version
 
     def before_first_step(self, trainer: lightning.Trainer, task: Task) -> None:
         """Listen."""
@@ -93,6 +95,7 @@ class Resumable(TaskCallback):
             "loss": task.metrics["train/loss"],
             "skipped": task.num_skipped,
             "validation_loss": task.validation_loss,
+            "spent": task.spent.of_all(),
         }
         self.checkpoints.save(task.step, task.state(), facts)
 

@@ -17,6 +17,7 @@ from vlm.training.average import Average
 from vlm.training.clock import Clock
 from vlm.training.optimizer import build_optimizer, drop_early, set_rates
 from vlm.training.plan import Plan
+from vlm.training.spent import Spent
 from vlm.training.start import start_parts
 from vlm.training.tally import Tally, Total
 
@@ -37,6 +38,7 @@ class Task(lightning.LightningModule):
         by_source: Summed loss (nats) and tokens of each source, since they were last recorded.
         validation_loss: Of held-out samples at the last step, if it was taken (nats per token).
         adapters: peft's models around the parts that learn by an adapter.
+        spent: What the run has been given so far.
     """
 
     def __init__(self, model: VisionLanguageModel, adapter: Adapter, strategy: Strategy, plan: Plan) -> None:
@@ -51,6 +53,7 @@ class Task(lightning.LightningModule):
         self.metrics: dict[str, float] = {}
         self.by_source: dict[str, tuple[float, float]] = {}
         self.validation_loss: float | None = None
+        self.spent = Spent()
         self._configured = False
         self.automatic_optimization = False  # a step may be several rows
 

@@ -58,6 +58,8 @@ def _train(sentence: Sentence, words: list[str]) -> int:
     else:
         say_what_is_finished(planned)
     outcome.metrics = known_metrics(evaluations)
+    folder = planned.folder.path
+    outcome.evaluations = {known.name: str(known.path.relative_to(folder)) for known in evaluations}
     _complete(outcome, planned, [evaluation.read() or {} for evaluation in evaluations])
     if cell:
         outcome.write(cell)

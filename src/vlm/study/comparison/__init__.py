@@ -1,0 +1,1 @@
+"""A sweep's cells, held against each other."""
