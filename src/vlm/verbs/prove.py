@@ -5,10 +5,10 @@
   vlm prove stage=instruct_lora
 
 The words are those of vlm train. Each cell is looked at with its real sizes and a shard of each of its
-sources; no weight is made for that, and none fetched. And it is done with small random twins of its parts: two
-steps of every stage, the loss of what its sources hold out, step 2 again from the state of step 1, the weights
-again from their files, a few answers. Stages that cells share are done once. Nothing is left behind but
-measures of data in paths.cache.
+sources; no weight is made for that, and none fetched. And it is done with small random twins of its parts:
+two steps of every stage, the loss of what its sources hold out, step 2 again from the state of step 1, the
+weights again from their files, a few answers. Stages that cells share are done once. Nothing is left behind
+but measures of data in paths.cache.
 
 A table for each cell:
   visual      tokens that a picture takes, the fewest and the most
