@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from vlm.build import build_image_transform, build_template
 from vlm.data.document import DocumentReader
+from vlm.data.gate import spread
 from vlm.data.held_out import HeldOut
 from vlm.data.module import DataModule
 from vlm.data.shards import ShardSource
@@ -14,6 +15,9 @@ from vlm.data.steps import Batching, StepDataset
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.sentence import source_shards, sources
 from vlm.values import BatchingMode, Parity
+
+LOOKED_AT = 200
+"""Samples of a source, for a text that is to be cut from it."""
 
 
 def build_readers(config: DictConfig, model: VisionLanguageModel) -> dict[str, DocumentReader]:
@@ -37,7 +41,10 @@ def build_readers(config: DictConfig, model: VisionLanguageModel) -> dict[str, D
 
 
 def _shard_source(config: DictConfig, name: str) -> ShardSource:
-    source, count = ShardSource(name, source_shards(config, name)), config.mixture[name].count
+    count, without_text = config.mixture[name].count, config.mixture[name].without_text or ""
+    source = ShardSource(name, source_shards(config, name), without_text)
+    if without_text and not config.twin:
+        _require_text(source)
     if config.mixture[name].held_out >= len(source):
         raise ValueError(
             f"mixture.{name}.held_out={config.mixture[name].held_out} leaves nothing of its {len(source)} "
@@ -49,6 +56,22 @@ def _shard_source(config: DictConfig, name: str) -> ShardSource:
             f"mixture.{name}.count=null"
         )
     return source
+
+
+def _require_text(source: ShardSource) -> None:
+    """Refuse to cut what is not there.
+
+    Raises:
+        ValueError: No sample that is looked at says it.
+    """
+    whole = ShardSource(source.name, source.shards)
+    looked_at = spread(0, len(whole), LOOKED_AT)
+    samples = (whole.sample(int(number), with_images=False) for number in looked_at)
+    if not any(source.without_text in turn.text for sample in samples for turn in sample.turns):
+        raise ValueError(
+            f"mixture.{source.name}.without_text={source.without_text!r} stands in none of the "
+            f"{len(looked_at)} samples that were looked at; correct it, or set it to null"
+        )
 
 
 def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset:

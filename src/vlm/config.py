@@ -85,6 +85,9 @@ class Source:
     """Samples at its end that are never learned from, and whose loss is `validation/<source>/loss`."""
     loss_weight: float = limited(1.0, above=0)
     """What each of its supervised tokens counts for in the loss of a step, beside one of weight 1."""
+    without_text: str | None = None
+    """Is cut from what the human says wherever it stands, to see what a format prompt is worth; null cuts
+    nothing."""
     template: Any = None
     """A choice of the group `template` for this source; null is the stage's."""
     image: Image | None = None

@@ -184,7 +184,8 @@ def _rows_identity(config: DictConfig, batching: dict[str, Any]) -> dict[str, An
 def _source_identity(config: DictConfig, name: str) -> dict[str, Any]:
     source = _plain(config.mixture[name])
     image = source["image"] and _image_identity(source["image"])
-    read = {key: source[key] for key in ("weight", "samples", "held_out", "loss_weight", "template")}
+    keys = ("weight", "samples", "held_out", "loss_weight", "without_text", "template")
+    read = {key: source[key] for key in keys}
     return {**read, "image": image, "content": content_hash(source_shards(config, name))}
 
 

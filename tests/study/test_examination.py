@@ -81,9 +81,11 @@ def test_given_answers_are_judged_both_as_the_model_and_as_controls(
     with serving(answer=knowing) as server:
         judge = ["judge=openai", f"judge.base_url={server.url}", "judge.api_key_variable=null"]
         words = [f"answers={given}", "benchmark=mm_vet", f"data={folder}", f"paths.cache={tmp_path}/cache"]
+        words.append(f"paths.data={tmp_path}/data")
         assert main(["evaluate", *words, *judge]) == 0
         told = {tuple(last_row(prompt)[:2]) for prompt in server.asked}
     assert len(told) == 3
+    assert not (tmp_path / "data").exists(), "scoring answers to MM-Vet makes no shapes world"
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "mm_vet: 3 questions, 3 answered, 0 missing, 0 duplicated, 0 unparseable"
     assert lines[1].split()[:2] == ["total", "0.66667"]

@@ -16,10 +16,14 @@ class ExactMatch(Benchmark):
     Args:
         shards: Glob or globs of tar files.
         max_new_tokens: An answer is cut there.
+        kinds: Of the questions that are asked; None asks all.
     """
 
-    def __init__(self, shards: str | Sequence[str], max_new_tokens: int) -> None:
+    def __init__(
+        self, shards: str | Sequence[str], max_new_tokens: int, kinds: Sequence[str] | None = None
+    ) -> None:
         super().__init__(max_new_tokens)
+        self.kinds = kinds
         self.shards = find_shards("benchmark.shards", shards)
 
     def content(self) -> str:
@@ -27,11 +31,18 @@ class ExactMatch(Benchmark):
         return content_hash(self.shards)
 
     def questions(self) -> list[Question]:
-        """Return all questions, in the shards' order."""
+        """Return the questions, in the shards' order.
+
+        Raises:
+            ValueError: A record is no question, or none is of the kinds.
+        """
         source = ShardSource("benchmark", self.shards)
         questions = []
         for number in range(len(source)):
             sample = source[number]
+            kind = sample.key.split("-")[0]
+            if self.kinds is not None and kind not in self.kinds:
+                continue
             if len(sample.turns) != 2:
                 raise ValueError(f"benchmark sample {sample.key} must have one question and one answer")
             ask, answer = sample.turns
@@ -40,8 +51,9 @@ class ExactMatch(Benchmark):
                 Picture(sha256(image).hexdigest()[:16], partial(_read_picture, source, number, place))
                 for place, image in enumerate(sample.images)
             ]
-            kind = sample.key.split("-")[0]
             questions.append(Question(sample.key, kind, ask.text, tuple(pictures), answer.text))
+        if not questions:
+            raise ValueError(f"benchmark.kinds={list(self.kinds or ())} leaves no question; correct it")
         return questions
 
     def right_answer(self, question: Question) -> str:

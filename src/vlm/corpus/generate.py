@@ -1,6 +1,6 @@
 """Sources that this project makes itself, made when they are first read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,17 +19,25 @@ def ensure_sources(config: DictConfig) -> None:
     Raises:
         ValueError: `made_by` names no generator.
     """
-    makers = {node.get("made_by") for node in _readers(config)} - {None}
+    _ensure(config, [*_sources(config), *config.evaluation.benchmarks.values()])
+
+
+def ensure_benchmarks(config: DictConfig) -> None:
+    """Make the shards of benchmarks alone: scoring reads no source that a stage learns from."""
+    _ensure(config, config.evaluation.benchmarks.values())
+
+
+def _ensure(config: DictConfig, readers: Iterable[DictConfig]) -> None:
+    makers = {node.get("made_by") for node in readers} - {None}
     for unknown in makers - {"shapes"}:
         raise ValueError(f"made_by must be shapes or null, got {unknown}")
     if makers or config.twin:
         ensure_shapes(Path(config.paths.data) / "shapes")
 
 
-def _readers(config: DictConfig) -> Iterator[DictConfig]:
-    """Yield everything in the sentence that reads shards."""
+def _sources(config: DictConfig) -> Iterator[DictConfig]:
+    """Yield every source of the sentence's stages."""
     yield from config.mixture.values()
-    yield from config.evaluation.benchmarks.values()
     stage = config.stage.after
     while stage is not None:
         yield from (stage.mixture or {}).values()

@@ -118,5 +118,6 @@ def _identity(reader: DocumentReader) -> str:
         "padding": [tokenizer.pad_token_id, tokenizer.model_max_length],
         "image": reader.image_transform.measured_by,
         "context_length": reader.context_length,
+        "without_text": reader.shards.without_text,
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

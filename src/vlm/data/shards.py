@@ -3,13 +3,14 @@
 import json
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlm.data.locate import Shard
 from vlm.data.record import read_turns
-from vlm.data.sample import FaultySampleError, Sample
+from vlm.data.sample import FaultySampleError, Sample, Turn
 
 
 class ShardSource:
@@ -18,10 +19,11 @@ class ShardSource:
     Args:
         name: Of the source in its mixture.
         shards: Indexed tars whose samples hold a `.json` and their pictures.
+        without_text: Is cut from what the human says; empty cuts nothing.
     """
 
-    def __init__(self, name: str, shards: Sequence[Shard]) -> None:
-        self.name = name
+    def __init__(self, name: str, shards: Sequence[Shard], without_text: str = "") -> None:
+        self.name, self.without_text = name, without_text
         self.shards = list(shards)
         self.indexes = [shard.index() for shard in self.shards]
         self.shard_sizes = [len(index.keys) for index in self.indexes]
@@ -93,4 +95,9 @@ class ShardSource:
             message = f"{self.shards[self._shard(number)]}: sample {key} is no record ({error!r})"
             raise FaultySampleError(message) from error
         images = tuple(files[extension] for extension in sorted(files))
+        if self.without_text:
+            turns = tuple(self._cut(turn) if turn.speaker == "human" else turn for turn in turns)
         return Sample(key, turns, images, self.name)
+
+    def _cut(self, turn: Turn) -> Turn:
+        return replace(turn, text=turn.text.replace(self.without_text, ""))

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from vlm import ranks
 from vlm.compose import Sentence, compose_sentence
-from vlm.corpus.generate import ensure_sources
+from vlm.corpus.generate import ensure_benchmarks, ensure_sources
 from vlm.options import parse_options
 from vlm.paths import config_dir
 from vlm.sentence import PlannedStage, read_sentence
@@ -55,10 +55,10 @@ def run(words: Sequence[str]) -> int:
     if asked.run:
         return _ask_named(asked, chosen)
     sentence = compose_sentence(chosen)
-    ensure_sources(sentence.config)
     _require_benchmarks(sentence)
     if asked.answers:
         return _score_given(sentence, asked)
+    ensure_sources(sentence.config)
     return _ask(sentence, chosen, list(words))
 
 
@@ -119,6 +119,7 @@ def _score_given(sentence: Sentence, asked: Evaluate) -> int:
     from vlm.study.given import score_given  # noqa: PLC0415 (numpy's kin take a second)
 
     assert asked.answers
+    ensure_benchmarks(sentence.config)
     output = Path(asked.output) if asked.output else None
     lines = score_given(sentence.config, Path(asked.answers), asked.incomplete, output)
     print(*lines, sep="\n")
@@ -153,7 +154,7 @@ def _ask_named(asked: Evaluate, words: list[str]) -> int:
 
     assert asked.run
     named = open_named(asked.run, asked.base, words)
-    ensure_sources(named.sentence.config)
+    ensure_benchmarks(named.sentence.config)
     _require_benchmarks(named.sentence)
     evaluations = plan_in(named.sentence.config, named.planned.folder.evaluations)
     own = [f"{key}={getattr(asked, key)}" for key in ("run", "base") if getattr(asked, key)]

@@ -4,7 +4,7 @@ vlm report name=SWEEP [baseline="projector=linear"] [runs=runs] [output=reports/
 
 Rows are what differs between cells; cells that differ in `seed` only are one row, with mean and spread.
 Every row is compared with the first, or with the one that says the baseline's words; in a grid, with the one
-that says them and else the same. A difference is real, and set in bold, if its p, adjusted by Holm's method
+that says them and else the same; baseline=previous compares each with the one before. A difference is real, and set in bold, if its p, adjusted by Holm's method
 over the whole table, is below 0.05 and it exceeds the noise floor that repeated seeds give; everything else
 is said to be inside the noise. Tests are paired by question.
 

@@ -8,6 +8,8 @@ from vlm.study.outcome import Outcome
 SEED = "seed"
 DEFAULT = "default"
 """What a cell has where it does not say."""
+PREVIOUS = "previous"
+"""The baseline of a path."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def choose_baselines(rows: Sequence[Row], words: str | None) -> dict[int, int]:
     Args:
         rows: Of the sweep.
         words: `projector=linear`, or several words; of a grid, each row is compared with the one that says
-            these and else the same. None is the first row that has scores.
+            these and else the same; `previous`: with the row before it, as of a path whose every step adds
+            something. None is the first row that has scores.
 
     Raises:
         ValueError: No row says so, or a row has no counterpart among those that do.
@@ -99,6 +102,8 @@ def choose_baselines(rows: Sequence[Row], words: str | None) -> dict[int, int]:
     places = [number for number, row in enumerate(rows) if row.cells]
     if words is None:
         return dict.fromkeys(places[1:], places[0]) if places else {}
+    if words == PREVIOUS:
+        return dict(zip(places[1:], places, strict=False))
     wanted = dict(map(_split, words.split()))
     said = [n for n in places if all(rows[n].words.get(key) == value for key, value in wanted.items())]
     if not said:

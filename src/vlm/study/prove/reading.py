@@ -108,7 +108,7 @@ def has_tokenizer(model: VisionLanguageModel) -> bool:
 def _first_shard(reader: DocumentReader) -> DocumentReader:
     """Return a reader of one shard: each is measured whole, and somebody waits."""
     short = copy(reader)
-    short.shards = ShardSource(reader.shards.name, reader.shards.shards[:1])
+    short.shards = ShardSource(reader.shards.name, reader.shards.shards[:1], reader.shards.without_text)
     return short
 
 
