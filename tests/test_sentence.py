@@ -1,5 +1,6 @@
 """A fingerprint changes with everything that can change the weights, and with nothing else."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ DIFFERENT = [
     "~mixture.ocr",
     "trainer.precision=bf16-mixed",
     "trainer.max_steps=5",
+    "mixture.ocr.without_text=Answer",
+    "tuning=probe3",
 ]
 
 
@@ -94,3 +97,26 @@ def test_a_twin_reads_the_shapes_world_where_its_shards_are_not_there(compose: C
     assert not reads_twin_shards(config, "mine")
     assert "caption" in str(source_shards(config, "llava")[0])
     assert "ocr" in str(source_shards(config, "mine")[0])
+
+
+def test_a_budget_stands_for_the_steps_of_the_outermost_stage(compose: Compose) -> None:
+    spending = ["budget=flops", "budget.amount=1e9"]
+    assert name(compose, *spending) != name(compose, "budget=flops", "budget.amount=2e9")
+    assert name(compose, *spending) != name(compose, "budget=tokens", "budget.amount=1e9")
+    assert name(compose, *spending) == name(compose, *spending, "stage.steps=7")
+    [align, _] = read_sentence(compose(*spending, "tuning=probe3")).lineage()
+    assert align.folder.path.name == next(read_sentence(compose()).lineage()).folder.path.name
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["budget.amount=5"], "budget.amount goes with a kind: budget=flops budget.amount=1e18"),
+        (["budget=flops"], "budget.amount is not set; say budget=flops budget.amount=VALUE"),
+        (["budget=flops", "budget.amount=0"], "budget.amount must be above 0, got 0.0"),
+        (["tuning=probe3", "tuning.factors=[1,0]"], "tuning.factors must be above 0, got [1.0, 0.0]"),
+    ],
+)
+def test_half_a_budget_is_refused(words: list[str], said: str, compose: Compose) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        read_sentence(compose(*words))

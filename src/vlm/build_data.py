@@ -1,20 +1,21 @@
 """Config to data: a mixture's sources, the steps of a stage, what is held out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from vlm.build import build_image_transform, build_template
+from vlm.build import build_flops, build_image_transform, build_template
 from vlm.data.document import DocumentReader
 from vlm.data.gate import spread
 from vlm.data.held_out import HeldOut
 from vlm.data.module import DataModule
 from vlm.data.shards import ShardSource
+from vlm.data.spending import MOST_STEPS, Cost, steps_within
 from vlm.data.steps import Batching, StepDataset
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.sentence import source_shards, sources
-from vlm.values import BatchingMode, Parity
+from vlm.values import BatchingMode, Parity, Spending
 
 LOOKED_AT = 200
 """Samples of a source, for a text that is to be cut from it."""
@@ -80,23 +81,59 @@ def build_dataset(config: DictConfig, model: VisionLanguageModel) -> StepDataset
     Raises:
         ValueError: There would be none.
     """
-    stage, trainer = config.stage, config.trainer
     readers = build_readers(config, model)
     num_drawn = draw_counts(config, {name: len(reader) for name, reader in readers.items()})
-    num_samples = (
-        round(sum(num_drawn.values()) * stage.epochs)
-        if stage.steps is None
-        else stage.steps * stage.batch_size
-    )
-    if trainer.max_steps is not None:
-        num_samples = min(num_samples, trainer.max_steps * stage.batch_size)
-    cache = Path(config.paths.cache) / "measures"
-    dataset = StepDataset(
-        readers, num_drawn, build_batching(config), num_samples, config.seed, cache, trainer.on_error
-    )
-    if trainer.compile:
-        dataset.row_size = trainer.tokens_per_row
-    return dataset
+    batching, cache = build_batching(config), Path(config.paths.cache) / "measures"
+
+    def of(num_samples: int) -> StepDataset:
+        dataset = StepDataset(
+            readers, num_drawn, batching, num_samples, config.seed, cache, config.trainer.on_error
+        )
+        if config.trainer.compile:
+            dataset.row_size = config.trainer.tokens_per_row
+        return dataset
+
+    return of(_num_samples(config, sum(num_drawn.values()), of))
+
+
+def _num_samples(config: DictConfig, epoch_size: int, of: Callable[[int], StepDataset]) -> int:
+    """Return how many samples the outermost stage reads.
+
+    Args:
+        config: The sentence.
+        epoch_size: Samples of an epoch.
+        of: Returns the steps of so many samples.
+
+    Raises:
+        ValueError: The budget pays for none, or is of what a dataset does not know.
+    """
+    stage, budget, most = config.stage, config.budget, config.trainer.max_steps
+    if budget.of is Spending.samples:
+        num_samples = round(budget.amount)
+    elif budget.of is not None:
+        endless = of(MOST_STEPS * stage.batch_size)
+        num_samples = stage.batch_size * steps_within(endless, build_cost(config), budget.amount, most)
+    elif stage.steps is None:
+        num_samples = round(epoch_size * stage.epochs)
+    else:
+        num_samples = stage.steps * stage.batch_size
+    return num_samples if most is None else min(num_samples, most * stage.batch_size)
+
+
+def build_cost(config: DictConfig) -> Cost:
+    """Return what a row costs, in the unit of the sentence's budget.
+
+    Raises:
+        ValueError: The operations of its parts cannot be counted, or hours are to be settled first.
+    """
+    if config.budget.of is Spending.tokens:
+        return lambda row: sum(row.lengths)
+    if config.budget.of is Spending.visual_tokens:
+        return lambda row: row.num_visual
+    if config.budget.of is Spending.flops:
+        flops = build_flops(config)
+        return lambda row: flops.of_row(row.num_tiles, row.lengths, row.num_supervised).model
+    raise ValueError(f"budget={config.budget.of.value} pays for steps only once their pace is known")
 
 
 def build_batching(config: DictConfig) -> Batching:

@@ -4,13 +4,14 @@ Nothing heavy is imported here: whether a stage has been trained before is known
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from vlm.config import PARTS
+from vlm.config_budget import Budget, Tuning
 from vlm.data.locate import Shard, content_hash, find_shards
 from vlm.data.remote import ShardCache
 from vlm.paths import checkpoint_path
@@ -31,12 +32,14 @@ class PlannedStage:
         identity: What the fingerprint is taken of.
         folder: Where it is, or will be.
         after: The stage it starts from.
+        settled: What short trainings before it have found, of which its config is the result.
     """
 
     config: DictConfig
     identity: dict[str, Any]
     folder: RunFolder
     after: "PlannedStage | None"
+    settled: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -57,11 +60,27 @@ def read_sentence(config: DictConfig) -> PlannedStage:
         ValueError: A stage names no data, or a source's shards are missing or not indexed.
     """
     planned = _read(config)
+    _require_budget(config)
     used = any(Learning.adapter in stage.config.stage.learns.values() for stage in planned.lineage())
     if len(config.adapter) > 1 and not used:  # `none` has no settings
         raise ValueError("adapter has no effect: no part learns by it; set stage.learns.llm=adapter")
     _require_held_out(planned)
     return planned
+
+
+def _require_budget(config: DictConfig) -> None:
+    """Refuse half a budget, and rates that are none.
+
+    Raises:
+        ValueError: It has an amount and no kind, or the other way round; or a factor is not above 0.
+    """
+    budget = config.budget
+    if budget.of is not None and budget.amount is None:
+        raise ValueError(f"budget.amount is not set; say budget={budget.of.value} budget.amount=VALUE")
+    if budget.of is None and budget.amount is not None:
+        raise ValueError("budget.amount goes with a kind: budget=flops budget.amount=1e18")
+    if any(factor <= 0 for factor in config.tuning.factors):
+        raise ValueError(f"tuning.factors must be above 0, got {list(config.tuning.factors)}")
 
 
 def _require_held_out(planned: PlannedStage) -> None:
@@ -136,6 +155,7 @@ def _inner(config: DictConfig) -> DictConfig:
         )
     inner = OmegaConf.create(config, flags={"readonly": False})
     inner.mixture = after.mixture
+    inner.budget, inner.tuning = Budget(), Tuning()
     stage = inner.stage.after
     stage.mixture = None
     inner.stage = stage
@@ -145,7 +165,7 @@ def _inner(config: DictConfig) -> DictConfig:
 
 def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
     stage = _plain(config.stage)
-    for key in ("name", "after", "mixture"):
+    for key in ("name", "after", "mixture", *(("steps", "epochs") if config.budget.of else ())):
         del stage[key]
     stage["template"] = stage["template"] or _plain(config.llm.template)
     stage["image"] = _image_identity(stage["image"])
@@ -158,6 +178,8 @@ def _identity(config: DictConfig, after: PlannedStage | None) -> dict[str, Any]:
         "twin": config.twin,
         "stage": stage,
         "mixture": {name: _source_identity(config, name) for name in sources(config)},
+        "budget": _plain(config.budget),
+        "tuning": _plain(config.tuning) if config.tuning.factors else None,
         "seed": config.seed,
         "precision": config.trainer.precision,
         "parity": config.parity.value,

@@ -34,6 +34,16 @@ class Parity(Enum):
     llava = "llava"  # its rows, the mean over rows of their means, and its own labels
 
 
+class Spending(Enum):
+    """What a budget is of."""
+
+    samples = "samples"
+    tokens = "tokens"  # that the LLM reads, visual ones among them
+    visual_tokens = "visual_tokens"
+    flops = "flops"  # of forward and backward passes, nothing twice
+    gpu_hours = "gpu_hours"  # of one device
+
+
 class Checkpointing(Enum):
     """What of a block's activations is kept for the backward pass."""
 
@@ -72,6 +82,14 @@ class Control(Enum):
     blind = "blind"  # the same model, without the pictures
     shuffled = "shuffled"  # the same model, each question with another's pictures
     majority = "majority"  # the most frequent right answer of each kind of question
+
+
+class Quantization(Enum):
+    """In how few bits the linear layers of the LLM that answers are kept."""
+
+    none = "none"  # as `precision` says
+    int8 = "int8"  # whole numbers of 8 bits, outliers apart
+    nf4 = "nf4"  # 4-bit normal floats
 
 
 class Precision(Enum):

@@ -16,6 +16,7 @@ def cell(projector: str, accuracy: float, **changes: object) -> Outcome:
         "benchmark/shapes/accuracy": accuracy,
         "benchmark/shapes/blind": 0.25,
         "benchmark/shapes/accuracy/count": accuracy + 0.05,
+        "benchmark/shapes/accuracy/exist": accuracy - 0.05,
     }
     words = ["experiment=demo", f"projector={projector}"]
     outcome = Outcome(words, ["runs/x"], metrics, {"shapes": "accuracy"}, 12.3)
@@ -33,10 +34,10 @@ def sweep(tmp_path: Path) -> Path:
 def test_the_table_shows_what_differs_and_the_scores(sweep: Path, tmp_path: Path) -> None:
     header, _, linear, mlp = write_report(sweep, tmp_path / "report").splitlines()
     assert [column.strip() for column in header.strip("|").split("|")] == [
-        "cell", "shapes", "blind", "count", "seconds",
+        "cell", "shapes", "blind", "count", "exist", "seconds",
     ]  # fmt: skip
     assert [column.strip() for column in linear.strip("|").split("|")] == [
-        "projector=linear", "50.0", "25.0", "55.0", "12",
+        "projector=linear", "50.0", "25.0", "55.0", "45.0", "12",
     ]  # fmt: skip
     assert "75.0" in mlp
 

@@ -34,8 +34,10 @@ def test_a_manifest_says_what_all_steps_took(compose: Compose, tmp_path: Path) -
     assert manifest["flops"] == sum(
         flops.of_row(len(row.tiles), row.edges.lengths, row.num_supervised).model for row in rows
     )
-    assert manifest["tokens"] == sum(row.num_supervised for row in rows) > 0
-    assert manifest["visual_tokens"] == model.projector.num_tokens
+    assert manifest["supervised_tokens"] == sum(row.num_supervised for row in rows) > 0
+    assert manifest["tokens"] == sum(len(row.ids) for row in rows)
+    assert manifest["visual_tokens"] == sum(len(row.visual_index) for row in rows)
+    assert manifest["visual_tokens_per_picture"] == model.projector.num_tokens
 
 
 def test_a_stop_loses_nothing(compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,18 +57,26 @@ def test_a_stop_loses_nothing(compose: Compose, tmp_path: Path, monkeypatch: pyt
     assert 0 < facts["spent"]["flops"] < whole["flops"]  # type: ignore[operator]
     monkeypatch.setattr(Task, "training_step", learn)
     resumed = train(compose, tmp_path / "stopped", "trainer.checkpoint_every=2")
-    for key in ("flops", "tokens", "visual_tokens"):
+    for key in ("flops", "tokens", "supervised_tokens", "visual_tokens"):
         assert resumed[key] == whole[key]
 
 
 def test_a_state_of_a_time_when_nobody_counted_leaves_totals_unknown() -> None:
     spent = Spent.going_on(None)
     spent.flops, spent.visual, spent.pictures = 5, 128, 2
-    assert summarise(spent.of_all()) == {"flops": None, "tokens": None, "visual_tokens": 64}
-    assert summarise(Spent().of_all()) == {"flops": None, "tokens": 0, "visual_tokens": None}
-    whole = Spent(7, 3, 128, 2)
-    assert summarise(whole.of_all()) == {"flops": 7, "tokens": 3, "visual_tokens": 64}
+    unknown = dict.fromkeys(("flops", "tokens", "supervised_tokens", "visual_tokens"))
+    assert summarise(spent.of_all()) == {**unknown, "visual_tokens_per_picture": 64}
+    nothing = {"flops": None, "tokens": 0, "supervised_tokens": 0, "visual_tokens": 0}
+    assert summarise(Spent().of_all()) == {**nothing, "visual_tokens_per_picture": None}
+    whole = Spent(7, 150, 3, 128, 2)
+    assert summarise(whole.of_all()) == {
+        "flops": 7, "tokens": 150, "supervised_tokens": 3, "visual_tokens": 128,
+        "visual_tokens_per_picture": 64,
+    }  # fmt: skip
     assert Spent.going_on(whole.of_all()) == whole
+    totals = whole.of_all()
+    del totals["tokens"]  # a state of a time when they were not counted
+    assert not Spent.going_on(totals).is_whole
 
 
 def test_the_first_of_several_devices_goes_on_with_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,18 +15,18 @@ from vlm.data.image import Room
 from vlm.data.sample import FaultySampleError, Sample
 from vlm.data.tokens import IGNORE_ID, Tokens
 
-VERSION = 1
+VERSION = 2
 """Raise this when a change of the code changes a measure."""
 
 MEASURE = np.dtype(
     [
-        ("tokens", "<i4"), ("learned", "<i4"), ("lost", "<i4"), ("words", "<i4"), ("tiles", "<i2"),
-        ("fault", "<i1"), ("mismatched", "<i1"),
+        ("tokens", "<i4"), ("learned", "<i4"), ("lost", "<i4"), ("words", "<i4"), ("visual", "<i4"),
+        ("tiles", "<i2"), ("fault", "<i1"), ("mismatched", "<i1"),
     ]
 )  # fmt: skip
 """Of one sample: tokens, cut to the context; how many of them are learned, and how many more were cut off;
-words of its turns; tiles of its pictures; which of `FaultySampleError.KINDS`, counted from 1, or 0; and
-whether the learned tokens spell anything but what the template says is to be learned."""
+words of its turns; visual tokens and tiles of its pictures; which of `FaultySampleError.KINDS`, counted from
+1, or 0; and whether the learned tokens spell anything but what the template says is to be learned."""
 
 
 class Measures:
@@ -74,21 +74,21 @@ class Measures:
 
     def _one(self, number: int) -> tuple[int, ...]:
         reader, transform = self.reader, self.reader.image_transform
-        words = tiles = length = 0
+        words = visual = tiles = length = 0
         try:
             sample = reader.shards.sample(number, with_images=transform.reads_sizes)
             words = sum(len(turn.text.split()) for turn in sample.turns)
             rooms = [self._room(sample, image) for image in sample.images]
-            tiles = sum(room.tiles for room in rooms)
+            visual, tiles = sum(room.tokens for room in rooms), sum(room.tiles for room in rooms)
             tokens = reader.tokens(sample)
             ids, labels = expand_images(tokens, [room.tokens for room in rooms])
             length = min(len(ids), reader.context_length)
             _, kept = reader.cut(sample, ids, labels)
         except FaultySampleError as error:
-            return length, 0, 0, words, tiles, 1 + FaultySampleError.KINDS.index(error.kind), 0
+            return length, 0, 0, words, visual, tiles, 1 + FaultySampleError.KINDS.index(error.kind), 0
         learned, learnable = (int((some != IGNORE_ID).sum()) for some in (kept, labels))
         lost = learnable - learned
-        return length, learned, lost, words, tiles, 0, int(not self._spells(sample, tokens))
+        return length, learned, lost, words, visual, tiles, 0, int(not self._spells(sample, tokens))
 
     def _spells(self, sample: Sample, tokens: Tokens) -> bool:
         """Whether the learned tokens spell the supervised text, spaces aside."""

@@ -18,6 +18,10 @@ from vlm.training.parts import learning_parts
 from vlm.training.task import Task
 
 
+class NotFiniteError(ValueError):
+    """A loss is no number; the message says at which step, and where its batch is kept."""
+
+
 class Guards(TaskCallback):
     """Look at the loss and at every part's gradient before the optimizer does.
 
@@ -39,11 +43,12 @@ class Guards(TaskCallback):
         """Stop at a loss that is no number, and at a part that should learn and gets no gradient.
 
         Raises:
-            ValueError: Either.
+            NotFiniteError: The one.
+            ValueError: The other.
         """
         assert self._step is not None
         if not math.isfinite(task.metrics["train/loss"]):
-            raise ValueError(self._dump(task, self._step))
+            raise NotFiniteError(self._dump(task, self._step))
         parts = learning_parts(task.model)
         unproven = set(parts) - self._proven
         if not unproven and not is_time(task, self.every, ahead=1):

@@ -2,6 +2,8 @@
 
 import resource
 import time
+from collections import deque
+from statistics import median
 
 import lightning
 import torch
@@ -16,6 +18,8 @@ from vlm.values import Checkpointing
 PEAK_TFLOPS = {"A100": 312.0, "A800": 312.0, "H100 PCIe": 756.0, "H100": 989.0, "H200": 989.0, "H800": 989.0,
                "L40S": 362.0, "A10G": 70.0, "RTX 4090": 165.0}  # fmt: skip
 """Dense bfloat16, in 10^12 operations a second, by a part of the device's name (makers' data sheets)."""
+PACE_STEPS = 100
+"""The last ones, whose median is what a step takes."""
 PARTS_OF_A_STEP = ("data", "forward", "backward", "optimizer")
 
 
@@ -36,6 +40,7 @@ class Meter(TaskCallback):
         self, flops: ModelFlops | None, every: int, checkpointing: Checkpointing, peak_tflops: float | None
     ) -> None:
         self.flops, self.every = flops, every
+        self._last_steps: deque[float] = deque(maxlen=PACE_STEPS)
         self.recomputes = checkpointing is Checkpointing.full
         self.peak_tflops = peak_tflops
         self._begin()
@@ -68,6 +73,7 @@ class Meter(TaskCallback):
             )
             self._done += done
             task.spent.add(row, done.model)
+        self._last_steps.append(time.perf_counter() - self._ended)
         if is_time(task, self.every):
             task.metrics |= self._figures(task)
             self._begin()
@@ -90,6 +96,7 @@ class Meter(TaskCallback):
         figures = {
             "throughput/tokens_per_second": float(of_all["tokens"].sum()) / seconds,
             "throughput/images_per_second": float(of_all["pictures"].sum()) / seconds,
+            "throughput/seconds/step": median(self._last_steps),
             "memory/peak_gib": float(of_all["memory"].max()),
         }
         for part in PARTS_OF_A_STEP:

@@ -1,7 +1,7 @@
 """What a run has been given so far: operations, tokens, pictures; it outlives a stop."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from vlm import ranks
@@ -14,6 +14,7 @@ class Spent:
 
     Args:
         flops: What learning took (forward and backward, nothing twice); 0 where it cannot be counted.
+        tokens: That the LLM read, visual ones and padding among them.
         supervised: Tokens that were learned, each as often as it was read.
         visual: Visual tokens, ends of their rows among them.
         pictures: Pictures, each as often as it was read.
@@ -21,6 +22,7 @@ class Spent:
     """
 
     flops: int = 0
+    tokens: int = 0
     supervised: int = 0
     visual: int = 0
     pictures: int = 0
@@ -33,13 +35,14 @@ class Spent:
         Args:
             totals: That a state has; None if it has none.
         """
-        if totals is None:
+        if totals is None or totals.keys() != {field.name for field in fields(cls)}:  # an earlier version's
             return cls(is_whole=False)
         return cls(**totals) if not ranks.rank() else cls(is_whole=totals["is_whole"])
 
     def add(self, row: PackedBatch, flops: int) -> None:
         """Count a row."""
         self.flops += flops
+        self.tokens += len(row.ids)
         self.supervised += row.num_supervised
         self.visual += len(row.visual_index)
         self.pictures += row.num_pictures
@@ -56,12 +59,14 @@ class Spent:
 def summarise(totals: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a manifest says of the totals; what is not known is None.
 
-    `flops` is of the whole run, `tokens` are those learned from, `visual_tokens` is the mean of a picture.
+    All are of the whole run, but for `visual_tokens_per_picture`, which is a mean.
     """
     known, pictures = totals["is_whole"], totals["pictures"]
     return {
         "flops": (totals["flops"] or None) if known else None,
-        "tokens": totals["supervised"] if known else None,
+        "tokens": totals["tokens"] if known else None,
+        "supervised_tokens": totals["supervised"] if known else None,
+        "visual_tokens": totals["visual"] if known else None,
         # A mean needs no whole: every part of a run reads pictures alike.
-        "visual_tokens": round(totals["visual"] / pictures, 2) if pictures else None,
+        "visual_tokens_per_picture": round(totals["visual"] / pictures, 2) if pictures else None,
     }

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlm.options import MISSING, parse_options
-from vlm.study.sweep import read_cells
+from vlm.run.folder import RunFolder
+from vlm.study.sweep import find_cells
 
 
 @dataclass
@@ -29,8 +30,10 @@ def run(words: Sequence[str]) -> int:
     if not sweep.is_dir():
         print(f"{sweep} is not there; nothing to forget")
         return 0
-    folders = {Path(folder) for cell in read_cells(sweep) for folder in cell.run_folders}
-    for folder in (*sorted(folders), sweep):
+    runs = {folder for cell in find_cells(sweep) for folder in cell.run_folders}
+    finished = [run for run in map(RunFolder, map(Path, runs)) if run.is_finished]
+    short = {run.path for folder in finished for run in folder.short_runs()}
+    for folder in (*sorted({*map(Path, runs), *short}), sweep):
         shutil.rmtree(folder, ignore_errors=True)
         print(f"deleted {folder}")
     return 0

@@ -4,9 +4,10 @@ vlm report name=SWEEP [baseline="projector=linear"] [runs=runs] [output=reports/
 
 Rows are what differs between cells; cells that differ in `seed` only are one row, with mean and spread.
 Every row is compared with the first, or with the one that says the baseline's words; in a grid, with the one
-that says them and else the same; baseline=previous compares each with the one before. A difference is real, and set in bold, if its p, adjusted by Holm's method
-over the whole table, is below 0.05 and it exceeds the noise floor that repeated seeds give; everything else
-is said to be inside the noise. Tests are paired by question.
+that says them and else the same; baseline=previous compares each with the one before. A difference is real,
+and set in bold, if its p, adjusted by Holm's method over the whole table, is below 0.05 and it exceeds the
+noise floor that repeated seeds give; everything else is said to be inside the noise. Tests are paired by
+question.
 
 Written are report.md, report.tex (for booktabs), report.json and pictures: scores by kind of question, along
 each axis, of a grid of two axes as a map, against training FLOPs and visual tokens with the Pareto front, and

@@ -68,3 +68,8 @@ def test_a_baseline_that_cannot_be_is_refused() -> None:
 def test_shares_are_per_cent_and_points_are_points() -> None:
     assert scale([cell(score=1.0)], "pope", "f1") == 100
     assert scale([cell(score=0.5), cell(score=1523.1)], "pope", "f1") == 1
+
+
+def test_each_step_of_a_path_is_compared_with_the_one_before() -> None:
+    rows = fold([cell("step=a"), Outcome(["step=b"], error="no"), cell("step=c"), cell("step=d")])
+    assert choose_baselines(rows, "previous") == {2: 0, 3: 2}  # what failed is no step

@@ -49,13 +49,13 @@ def _of_rows(
 ) -> list[float | None]:
     found: list[float | None] = []
     for row in rows:
-        values = [read(_manifests(sweep, cell)) for cell in row.cells]
+        values = [read(read_manifests(sweep, cell)) for cell in row.cells]
         known = [value for value in values if value is not None]
         found.append(fmean(known) if known and len(known) == len(values) else None)
     return found
 
 
-def _manifests(sweep: Path, cell: Outcome) -> list[dict[str, Any]]:
+def read_manifests(sweep: Path, cell: Outcome) -> list[dict[str, Any]]:
     """Return the manifests of a cell's stages, innermost first; an empty one where there is none."""
     paths = [RunFolder(find_run(sweep, folder)).manifest for folder in cell.run_folders]
     return [json.loads(path.read_text("utf-8")) if path.is_file() else {} for path in paths]
@@ -68,5 +68,5 @@ def _flops(manifests: list[dict[str, Any]]) -> float | None:
 
 
 def _visual_tokens(manifests: list[dict[str, Any]]) -> float | None:
-    value = manifests[-1].get("visual_tokens") if manifests else None
+    value = manifests[-1].get("visual_tokens_per_picture") if manifests else None
     return None if value is None else float(value)

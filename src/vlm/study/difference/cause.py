@@ -15,12 +15,12 @@ from vlm.study.difference.partings import Kind, Parting
 MOST = 4
 """Reasons that a line names."""
 DRAWN = r"mixture\.\w+(\.(weight|samples|held_out))?"
-LENGTH = rf"stage\.(steps|epochs|batch_size)|trainer\.max_steps|{DRAWN}"
+LENGTH = rf"stage\.(steps|epochs|batch_size)|budget\..*|trainer\.max_steps|{DRAWN}"
 READ = (
-    r"mixture\.\w+\.(loss_weight|template|image)\b.*|stage\.(template|image)\..*|parity|trainer\.precision|"
+    r"mixture\.\w+\.(loss_weight|without_text|template|image)\b.*|stage\.(template|image)\..*|parity|trainer\.precision|"
     r"(encoder|projector|llm|adapter)\..*|stage\.(learns|last_blocks)\..*|twin"
 )
-RATES = r"stage\.optimizer\.(learning_rate|warmup_fraction|schedule|(encoder|projector|llm)\..*)"
+RATES = r"stage\.optimizer\.(learning_rate|warmup_fraction|schedule|(encoder|projector|llm)\..*)|tuning\..*"
 CAUSES: dict[Kind, Sequence[str]] = {
     Kind.init: [r"(PARTS)\.(?!template).*|adapter\..*|twin|seed|stage\.learns\.(PARTS)", READ],
     Kind.batches: [

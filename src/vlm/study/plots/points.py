@@ -85,6 +85,8 @@ def _point(row: Row, key: str, times: int, noise: Noise | None) -> Point | None:
         low, high = noise.interval(mean, len(values))
     elif len(values) == 1 and all(ends):
         low, high = ends[0][0], ends[1][0]
+    if times == 100:  # a t interval knows nothing of where shares end
+        low, high = max(low, 0.0), min(high, 1.0)
     return Point(times * mean, times * low, times * high)
 
 

@@ -80,7 +80,7 @@ def supervised_tokens(config: DictConfig, reading: Reading) -> float | None:
 def begin_too_late(config: DictConfig, reading: Reading) -> Iterator[Lint]:
     """Find parts whose first step the stage never takes, if it is known how many it takes."""
     stage = config.stage
-    if stage.steps is None and not reading.reports:
+    if config.budget.of or (stage.steps is None and not reading.reports):
         return
     samples = 0 if stage.steps else sum(draw_counts(config, reading.lengths).values()) * stage.epochs
     steps = stage.steps or -(-round(samples) // stage.batch_size)

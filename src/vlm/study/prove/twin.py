@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from vlm.config import PARTS
+from vlm.config_budget import Budget, Tuning
 from vlm.corpus.generate import WORLD_SEED
 from vlm.corpus.shapes.world import make_world
 from vlm.data.chat_template import OwnTemplate
@@ -78,6 +79,7 @@ def shrink(config: DictConfig, world: Path, runs: Path) -> DictConfig:
     small.resume, small.checkpoint = "auto", None
     small.strategy = OmegaConf.load(config_dir() / "strategy/single.yaml")
     small.evaluation.every = None
+    small.budget, small.tuning = Budget(), Tuning()
     small.paths.runs = str(runs)
     lend_template(small)
     _shrink_trainer(small.trainer)
