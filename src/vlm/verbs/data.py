@@ -1,6 +1,6 @@
 """vlm data: make and look after data.
 
-  vlm data pack|formats|build-665k|index|check|filter|inspect|shapes key=value ...
+  vlm data pack|formats|build-665k|index|check|filter|inspect|shapes|pope key=value ...
 
 pack    records and their picture folder become WebDataset shards with indexes and a manifest
           [format=llava] json=FILE images=DIR output=DIR [name=samples] [licence=unknown]
@@ -20,6 +20,11 @@ inspect samples of a sentence's outermost stage, as the model reads them: tokens
           [show=3] samples of each source in the terminal  [page=FILE.html]  [source=NAME]  and the sentence
 shapes  make the shapes world
           output=DIR [seed=2023] [scale=1.0]
+pope    POPE's questions, is there such a thing in the picture, about anybody's pictures, from their boxes
+          [format=coco] annotations=FILE [images=DIR] output=DIR [sampling=random,popular,adversarial]
+          [per_image=6] [pictures=500] [seed=1] [name=coco]
+          format=yolo annotations=DIR names=FILE.yaml images=DIR, format=lines annotations=FILE, format=shapes
+          benchmark=pope_boxes data=DIR asks them; pack format=pope questions=DIR/questions.jsonl teaches them
 
 part=i/n does one of n shares of pack, check or filter; the last to finish joins them, and one that was killed
 goes on where it was. Hydra's launchers (joblib, submitit_slurm) spread all shares over cores or nodes:
@@ -27,12 +32,12 @@ goes on where it was. Hydra's launchers (joblib, submitit_slurm) spread all shar
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlm.corpus.generate import WORLD_SEED
-from vlm.options import MISSING, parse_options
+from vlm.options import MISSING, parse_options, split_options
 
 
 @dataclass
@@ -150,7 +155,7 @@ def _records(kind: type[Pack] | type[Filter], words: Sequence[str]) -> tuple[Ite
     """Return what a format reads, and the words that are not the format's."""
     from vlm.corpus.formats import find_format  # noqa: PLC0415
 
-    own, theirs = _split(kind, words)
+    own, theirs = split_options(kind, words)
     chosen = [word.partition("=")[2] for word in own if word.startswith("format=")]
     return find_format((chosen or [kind.format])[-1]).read(theirs), own  # first: it knows what is misspelt
 
@@ -178,13 +183,6 @@ def _formats(words: Sequence[str]) -> None:
 
     for name in format_names():
         print("\n    ".join([f"{name:<16}{find_format(name).about}", find_format(name).keys]))
-
-
-def _split(kind: type, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part the words that a dataclass knows from the others."""
-    known = {field.name for field in fields(kind)}
-    mine = [word for word in words if word.partition("=")[0] in known]
-    return mine, [word for word in words if word not in mine]
 
 
 def _index(words: Sequence[str]) -> None:
@@ -243,7 +241,7 @@ def _filter(words: Sequence[str]) -> None:
 
 
 def _inspect(words: Sequence[str]) -> None:
-    own, sentence = _split(Inspect, words)
+    own, sentence = split_options(Inspect, words)
     options = parse_options(Inspect, own)
     if options.show < 1:
         raise ValueError(f"show must be at least 1, got {options.show}")
@@ -263,6 +261,19 @@ def _shapes(words: Sequence[str]) -> None:
         print(f"{name:<26} {sum(shard['count'] for shard in shards):>6} samples")
 
 
+def _pope(words: Sequence[str]) -> None:
+    from vlm.corpus.objects.pope import ALL, Options, make_questions  # noqa: PLC0415
+
+    options = parse_options(Options, words)
+    made = make_questions(options)
+    for sampling, count in made.questions.items():
+        print(f"{sampling:<12}{count:>8} questions")
+    print(
+        f"{options.output}/{ALL}: all of them, about {made.asked} of {made.annotated} pictures; "
+        f"{made.able} have enough in them"
+    )
+
+
 _TASKS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "pack": _pack,
     "formats": _formats,
@@ -272,4 +283,5 @@ _TASKS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "filter": _filter,
     "inspect": _inspect,
     "shapes": _shapes,
+    "pope": _pope,
 }

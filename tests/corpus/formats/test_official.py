@@ -18,6 +18,9 @@ FILES = [
     ("ocrvqa", "annotations", {}),
     ("textcaps", "annotations", {"data": []}),
     ("textcaps", "ocr", {"data": []}),
+    ("textvqa", "annotations", {"data": []}),
+    ("textvqa", "ocr", {"data": []}),
+    ("vizwiz", "annotations", []),
     ("refcoco", "refs", []),
     ("refcoco", "instances", {"images": [], "annotations": []}),
     ("visual_genome", "regions", []),
@@ -49,7 +52,7 @@ def complaint(name: str, key: str, path: str, write: Write) -> str:
 def test_every_official_format_is_here_and_what_they_share_is_none() -> None:
     names = set(format_names())
     assert {name for name, _, _ in FILES} <= names
-    assert not names & {"boxes", "coco", "conversation", "prompts", "read", "rows", "vqa"}
+    assert not names & {"boxes", "coco", "conversation", "ocr", "prompts", "read", "rows", "vqa"}
     assert all(f"{key}=" in find_format(name).keys for name, key, _ in FILES)
 
 

@@ -30,8 +30,24 @@ def make_record(identifier: str, image: str, turns: Sequence[Turn]) -> dict[str,
 
 def with_prompt(turns: Sequence[Turn], prompt: str) -> list[Turn]:
     """Return the turns with a response-format prompt under the first question, and only there."""
-    (question, answer), *rest = turns
-    return [(f"{question}\n{prompt}", answer), *rest]
+    return with_prompts(turns, [prompt] * len(turns))
+
+
+def with_prompts(turns: Sequence[Turn], prompts: Sequence[str]) -> list[Turn]:
+    """Return the turns, each with its response-format prompt under its question, but for repetitions.
+
+    LLaVA-1.5 writes a conversation's prompt once; so it stands only where it differs from that of the turn
+    before.
+
+    Args:
+        turns: Questions and answers.
+        prompts: Of each turn.
+    """
+    before = ["", *prompts]
+    return [
+        (question if prompt == known else f"{question}\n{prompt}", answer)
+        for (question, answer), prompt, known in zip(turns, prompts, before, strict=False)
+    ]
 
 
 def group(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:

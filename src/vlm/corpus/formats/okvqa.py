@@ -4,14 +4,13 @@ All questions on a picture are one conversation, in the order of their ids; the 
 of the ten, of equally frequent ones the first. The train split gives LLaVA-1.5's 8,998 records.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from vlm.corpus.formats.coco import PREFIX
 from vlm.corpus.formats.rows import check_rows
-from vlm.corpus.formats.vqa import merge_answers
+from vlm.corpus.formats.vqa import merge_answers, most_frequent
 from vlm.options import MISSING
 
 
@@ -38,7 +37,4 @@ def convert(options: Options) -> Iterator[dict[str, Any]]:
 
 def _most_frequent(file: str, row: dict[str, Any]) -> str:
     place = f"{file}: answers to question {row['question_id']}"
-    answers = [answer["answer"] for answer in check_rows(place, row["answers"], {"answer": str})]
-    if not answers:
-        raise ValueError(f"{place} are none; take the official file as it was released")
-    return Counter(answers).most_common(1)[0][0]
+    return most_frequent(place, [one["answer"] for one in check_rows(place, row["answers"], {"answer": str})])

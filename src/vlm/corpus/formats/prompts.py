@@ -6,6 +6,12 @@ SHORT_ANSWER = "Answer the question using a single word or phrase."
 LETTER = "Answer with the option's letter from the given choices directly."
 """Of A-OKVQA."""
 
+UNSURE = "When the provided information is insufficient, respond with 'Unanswerable'."
+"""Of VizWiz in LLaVA-1.5's evaluation, on a line of its own before `SHORT_ANSWER`."""
+
+UNANSWERABLE = "Unanswerable"
+"""What `UNSURE` asks for."""
+
 CAPTION = "Provide a one-sentence caption for the provided image."
 """Of TextCaps."""
 

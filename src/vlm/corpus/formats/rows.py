@@ -8,6 +8,9 @@ from vlm.corpus.formats.read import read_json
 
 Kind = type | tuple[type, ...]
 NUMBER = (int, float)
+OFFICIAL_REMEDY = "take the official file as it was released"
+OWN_REMEDY = "mend or drop it"
+"""For rows that nobody has released."""
 
 
 def read_rows(key: str, path: str, kinds: Mapping[str, Kind], under: str = "") -> list[dict[str, Any]]:
@@ -26,7 +29,7 @@ def read_rows(key: str, path: str, kinds: Mapping[str, Kind], under: str = "") -
     if under:
         content = check_row(f"{key}={path}", content, {under: list})[under]
     if not isinstance(content, list):
-        raise ValueError(f"{key}={path} must hold a list, got {type(content).__name__}; {_REMEDY}")
+        raise ValueError(f"{key}={path} must hold a list, got {type(content).__name__}; {OFFICIAL_REMEDY}")
     return check_rows(f"{key}={path}", content, kinds)
 
 
@@ -54,24 +57,23 @@ def check_rows(place: str, rows: list[Any], kinds: Mapping[str, Kind]) -> list[d
     return [check_row(f"{place}: row {number}", row, kinds) for number, row in enumerate(rows)]
 
 
-def check_row(place: str, row: Any, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+def check_row(
+    place: str, row: Any, kinds: Mapping[str, Kind], remedy: str = OFFICIAL_REMEDY
+) -> dict[str, Any]:
     """Return the row if it is an object with these keys and kinds of values.
 
     Raises:
         ValueError: It is not.
     """
     if not isinstance(row, dict):
-        raise ValueError(f"{place} must be an object, got {type(row).__name__}; {_REMEDY}")
+        raise ValueError(f"{place} must be an object, got {type(row).__name__}; {remedy}")
     for name, kind in kinds.items():
         if name not in row:
-            raise ValueError(f"{place} has no {name}; {_REMEDY}")
+            raise ValueError(f"{place} has no {name}; {remedy}")
         if not isinstance(row[name], kind):
             wanted = kind if isinstance(kind, tuple) else (kind,)
             raise ValueError(
                 f"{place}: {name} must be {' or '.join(one.__name__ for one in wanted)}, "
-                f"got {row[name]!r:.40}; {_REMEDY}"
+                f"got {row[name]!r:.40}; {remedy}"
             )
     return row
-
-
-_REMEDY = "take the official file as it was released"

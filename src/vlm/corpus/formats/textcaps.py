@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlm.corpus.formats.conversation import group, make_record
+from vlm.corpus.formats.ocr import find_ocr_line, read_ocr_lines
 from vlm.corpus.formats.prompts import CAPTION
 from vlm.corpus.formats.rows import read_rows
 from vlm.options import MISSING
@@ -32,18 +33,10 @@ def convert(options: Options) -> Iterator[dict[str, Any]]:
     """
     kinds = {"image_id": str, "caption_id": int, "caption_str": str}
     rows = read_rows("annotations", options.annotations, kinds, "data")
-    words = _words(options.ocr) if options.ocr else None
+    lines = read_ocr_lines(options.ocr) if options.ocr else None
     captions = group((row["image_id"], (row["caption_id"], row["caption_str"])) for row in rows)
     for image, numbered in captions.items():
-        if words is not None and image not in words:
-            raise ValueError(
-                f"annotations={options.annotations}: image {image} is not in ocr={options.ocr}; "
-                "take both of one split"
-            )
-        question = CAPTION if words is None else f"{CAPTION}\nReference OCR token: {', '.join(words[image])}"
+        question = CAPTION
+        if lines is not None:
+            question += f"\n{find_ocr_line(lines, image, options.annotations, str(options.ocr))}"
         yield make_record(image, f"{options.prefix}/{image}.jpg", [(question, min(numbered)[1].strip())])
-
-
-def _words(path: str) -> dict[str, list[str]]:
-    rows = read_rows("ocr", path, {"image_id": str, "ocr_tokens": list}, "data")
-    return {row["image_id"]: [str(token) for token in row["ocr_tokens"]] for row in rows}

@@ -1,12 +1,13 @@
 """VQA's pair of files, questions and annotations, merged into one conversation for each picture."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vlm.corpus.formats.coco import coco_file, coco_name
 from vlm.corpus.formats.conversation import group, make_record, with_prompt
 from vlm.corpus.formats.prompts import SHORT_ANSWER
-from vlm.corpus.formats.rows import Kind, read_rows
+from vlm.corpus.formats.rows import OFFICIAL_REMEDY, Kind, read_rows
 
 _QUESTION: Mapping[str, Kind] = {"question_id": int, "image_id": int, "question": str}
 
@@ -43,3 +44,19 @@ def merge_answers(
     turns = group((row["image_id"], (row["question"], answers[row["question_id"]])) for row in asked)
     for image, merged in turns.items():
         yield make_record(coco_name(image), coco_file(prefix, image), with_prompt(merged, SHORT_ANSWER))
+
+
+def most_frequent(place: str, said: Sequence[str], remedy: str = OFFICIAL_REMEDY) -> str:
+    """Return what most people said, of equally frequent answers the first.
+
+    Args:
+        place: File and row, for messages.
+        said: By each of them.
+        remedy: What to do if nobody did.
+
+    Raises:
+        ValueError: Nobody said anything.
+    """
+    if not said:
+        raise ValueError(f"{place} are none; {remedy}")
+    return Counter(said).most_common(1)[0][0]

@@ -1,0 +1,1 @@
+"""Which things are in pictures, by their boxes, and in texts, by their words; and questions about them."""
