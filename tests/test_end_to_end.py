@@ -52,7 +52,7 @@ def test_a_sweep_trains_scores_records_and_reports(real: list[str], tmp_path: Pa
     assert all("train/loss" in run.data.metrics for run in stages)
     for run in stages:
         kept = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
-        assert kept == {"config.yaml", "manifest.json"}
+        assert kept == {"config.yaml", "manifest.json", "trace.jsonl"}
     assert all("benchmark/shapes/accuracy" in runs[key].data.metrics for key in children)
     assert {runs[key].data.params["projector"] for key in children} == {"linear", "mlp2"}
 

@@ -1,13 +1,14 @@
 """Words to a sentence: the config that they compose to, held to the schema and its limits."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import ge, gt, le
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -26,11 +27,13 @@ class Sentence:
         config: Read-only.
         choices: The word of each group: `{"encoder": "tiny_clip", ...}`.
         states_axes: Whether an experiment among the words is a sweep.
+        axes: Keys that this experiment gives several values.
     """
 
     config: DictConfig
     choices: dict[str, str]
     states_axes: bool
+    axes: tuple[str, ...] = ()
 
 
 def compose_sentence(overrides: Sequence[str]) -> Sentence:
@@ -48,6 +51,7 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
     hydra = config.hydra
     choices = {group: str(choice) for group, choice in hydra.runtime.choices.items() if "hydra" not in group}
     states_axes = hydra.mode is RunMode.MULTIRUN
+    axes = _stated_axes(OmegaConf.select(hydra, "sweeper.params") or {})
     OmegaConf.set_readonly(config, False)
     with open_dict(config):
         del config.hydra
@@ -58,7 +62,13 @@ def compose_sentence(overrides: Sequence[str]) -> Sentence:
         example = f"conf/{group}/{choices.get(group)}.yaml"
         raise ValueError(f"{missing[0]} is not set; say {missing[0]}=VALUE, as {example} shows")
     check_limits(config)
-    return Sentence(config, choices, states_axes)
+    return Sentence(config, choices, states_axes, axes)
+
+
+def _stated_axes(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys that a sweeper's params give several values."""
+    stated = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
+    return tuple(override.get_key_element() for override in stated if override.is_sweep_override())
 
 
 def spell_out(overrides: Sequence[str]) -> list[str]:

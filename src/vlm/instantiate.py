@@ -17,13 +17,18 @@ def make(node: DictConfig, twin: bool = False, **sizes: Any) -> Any:
     taken = inspect.signature(get_object(plain["_target_"])).parameters
     for key in FOR_OTHERS - set(taken):
         plain.pop(key, None)
-    return instantiate(_twins(plain) if twin else plain, _convert_="all", **sizes)
+    return instantiate(twin_settings(plain) if twin else plain, _convert_="all", **sizes)
 
 
-def _twins(node: Any) -> Any:
+def kind_of(node: DictConfig) -> Any:
+    """Return the class that the node names."""
+    return get_class(node["_target_"])
+
+
+def twin_settings(node: Any) -> Any:
     """Return the settings of a part's small twin, inner parts first."""
     if not isinstance(node, dict):
         return node
-    inner = {key: _twins(value) for key, value in node.items()}
+    inner = {key: twin_settings(value) for key, value in node.items()}
     kind: Any = get_class(inner["_target_"]) if "_target_" in inner else None
     return kind.twin(inner) if hasattr(kind, "twin") else inner

@@ -1,6 +1,7 @@
 """What is recorded can be found again, nested as it was run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from vlm.tracking.mlflow import MLflowTracker
+from vlm.tracking.view import View
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +59,36 @@ def test_the_logger_writes_into_the_run(tracker: MLflowTracker) -> None:
     tracker.logger(run).log_metrics({"train/loss": 1.5}, step=3)
     [metric] = client(tracker).get_metric_history(run, "train/loss")
     assert (metric.value, metric.step) == (1.5, 3)
+
+
+def test_descriptions_are_notes(tracker: MLflowTracker) -> None:
+    run = client(tracker).get_run(tracker.start("noted", "run", None, {}, {}, "What *it* is."))
+    assert run.data.tags["mlflow.note.content"] == "What *it* is."
+    tracker.describe("noted", "Why?")
+    experiment = client(tracker).get_experiment(run.info.experiment_id)
+    assert experiment.tags["mlflow.note.content"] == "Why?"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    bare = client(tracker).get_run(tracker.start("noted", "run", None, {}, {}))
+    assert "mlflow.note.content" not in bare.data.tags
+
+
+def test_a_view_is_a_saved_view_of_the_experiment(tracker: MLflowTracker) -> None:
+    view = View(
+        "best", "demo: best", {"level": "cell"}, ("projector",), ("a/b",), "a/b", ("projector",), ("a/b",)
+    )
+    address = tracker.keep_view("viewed", view)
+    experiment = client(tracker).get_experiment_by_name("viewed")
+    assert experiment
+    where = f"/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=best&compareRunsMode=TABLE"
+    assert address == f"http://127.0.0.1:5000{where}&workflowType=machine_learning"
+    saved = json.loads(experiment.tags["mlflow.sharedViewState.best"])
+    assert saved["name"] == "demo: best"
+    state = json.loads(saved["state"])
+    assert state["searchFilter"] == "tags.`level` = 'cell'"
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`a/b`", False)
+    assert state["selectedColumns"] == ["params.`projector`", "metrics.`a/b`"]
+    assert state["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "projector"}]
+    assert [chart["metricKey"] for chart in state["compareRunCharts"]] == ["a/b"]
+    tracker.keep_view("viewed", replace(view, title="demo: better", draws=True))
+    tags = client(tracker).get_experiment(experiment.experiment_id).tags
+    assert json.loads(tags["mlflow.sharedViewState.best"])["name"] == "demo: better"

@@ -68,6 +68,6 @@ def _lines(path: Path) -> list[dict[str, Any]]:
             if number == len(texts):  # whoever wrote it died, or there is none
                 break
             raise ValueError(
-                f"{path} is damaged in line {number} ({error}); delete the file: only vlm diff reads it"
+                f"{path} is damaged in line {number} ({error}); delete the file: no weight depends on it"
             ) from error
     return lines

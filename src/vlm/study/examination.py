@@ -6,21 +6,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 from PIL import Image
 
 from vlm import ranks
 from vlm.benchmark.evaluate import Evaluation, collect, prompt_hash, summarise
 from vlm.benchmark.question import Question
-from vlm.build import build_answerer
+from vlm.build import build_answerer, ready_to_answer
 from vlm.build_benchmarks import build_protocol
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.study.evidence import keep, upload
 from vlm.study.scores import PlannedEvaluation
 from vlm.tracking.base import Tracker
 from vlm.tracking.provenance import provenance
-from vlm.training.plan import device_of
+from vlm.values import Quantization
 
 Load = Callable[[], VisionLanguageModel]
 
@@ -43,8 +42,7 @@ class Examination:
     def model(self) -> VisionLanguageModel:
         """The model on its device, loaded when it is first needed."""
         if self._loaded is None:
-            dtype = getattr(torch, self.config.evaluation.precision.value)
-            self._loaded = self.load().to(device_of(self.config.trainer.accelerator), dtype)
+            self._loaded = ready_to_answer(self.config, self.load())
         return self._loaded
 
     def run(self, evaluations: list[PlannedEvaluation]) -> None:
@@ -64,6 +62,8 @@ class Examination:
             "precision": config.evaluation.precision.value,
             "seed": config.seed,
         }
+        if config.evaluation.quantization is not Quantization.none:
+            decoding["quantization"] = config.evaluation.quantization.value
         asked = prompt_hash(planned.benchmark.questions())
         journals = planned.answers(asked, decoding)
         said = collect(planned.benchmark, answerer.stream, protocol, journals, planned.name)
@@ -89,9 +89,15 @@ def _with_pictures(evaluation: Evaluation, size: int) -> list[dict[str, Any]]:
     chosen = range(0, len(evaluation.questions), max(1, len(evaluation.questions) // max(1, size)))
     return [
         {"image": _picture(evaluation.questions[number])}
-        | {key: _cell(value) for key, value in evaluation.predictions[number].items()}
+        | {key: _cell(value) for key, value in _in_order(evaluation.predictions[number]).items()}
         for number in list(chosen)[:size]
     ]
+
+
+def _in_order(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row with what a reader looks for first."""
+    first = {key: row[key] for key in ("question", "answer", "prediction", "score") if key in row}
+    return first | row
 
 
 def _picture(question: Question) -> Image.Image | str:

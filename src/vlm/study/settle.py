@@ -159,7 +159,10 @@ def _loss_of(run: PlannedStage) -> float:
     if held_out is not None:
         return float(held_out)
     record = read_trace(run.folder.trace)
-    assert record
+    if record is None:
+        raise ValueError(
+            f"{run.folder.trace} is gone, by which the run is judged; delete {run.folder} to try again"
+        )
     losses = [line["loss"] for _, line in sorted(record.steps.items())]
     return fmean(losses[-max(1, len(losses) // LAST) :])
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
+from vlm.tracking.view import View
+
 
 class Tracker(ABC):
     """The contract of every tracker; a run is known by the string that `start` returns."""
@@ -19,8 +21,21 @@ class Tracker(ABC):
         parent: str | None,
         tags: Mapping[str, str],
         params: Mapping[str, Any],
+        description: str = "",
     ) -> str:
-        """Open a run, as a child of `parent` if there is one."""
+        """Open a run, as a child of `parent` if there is one; the description is Markdown."""
+
+    @abstractmethod
+    def describe(self, experiment: str, question: str) -> None:
+        """Say what an experiment's runs are to answer, in Markdown."""
+
+    @abstractmethod
+    def keep_view(self, experiment: str, view: View) -> str | None:
+        """Keep a way to look at an experiment's runs, in the place of an earlier one of the same key.
+
+        Returns:
+            The address where a browser shows it; None if there is none.
+        """
 
     @abstractmethod
     def log_metrics(self, run: str, metrics: Mapping[str, float]) -> None:

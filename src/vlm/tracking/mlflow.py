@@ -13,12 +13,20 @@ from lightning.pytorch.loggers import MLFlowLogger
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from vlm.tracking.base import Tracker
+from vlm.tracking.mlflow_view import KEY, VIEW_TAG, write_view
+from vlm.tracking.view import View
 
 PARAM_LENGTH = 500  # characters that MLflow keeps; the whole config is an artifact
 SQLITE = "sqlite:///"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Shows runs and charts first; without it, MLflow's page guesses, or shows what is made for chats."""
+TRAINING = "workflowType=machine_learning"
+"""The same of the address: the page remembers which of the two a browser has seen last."""
+LOCAL = "http://127.0.0.1:5000"
+"""Where `make ui` shows a local store."""
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
@@ -46,11 +54,14 @@ class MLflowTracker(Tracker):
         parent: str | None,
         tags: Mapping[str, str],
         params: Mapping[str, Any],
+        description: str = "",
     ) -> str:
         """Open a run."""
-        parent_tag = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
+        own = {MLFLOW_PARENT_RUN_ID: parent, MLFLOW_RUN_NOTE: description}
         run = self.client.create_run(
-            self._experiment_id(experiment), run_name=name, tags={**tags, **parent_tag}
+            self._experiment_id(experiment),
+            run_name=name,
+            tags={**tags, **{key: value for key, value in own.items() if value}},
         )
         run_id = str(run.info.run_id)
         entries = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in params.items()]
@@ -64,7 +75,18 @@ class MLflowTracker(Tracker):
             return str(experiment.experiment_id)
         local = self.uri.startswith(SQLITE)
         location = (Path(self.artifacts).resolve() / name).as_uri() if local else None
-        return str(self.client.create_experiment(name, artifact_location=location))
+        return str(self.client.create_experiment(name, artifact_location=location, tags=KIND))
+
+    def describe(self, experiment: str, question: str) -> None:
+        """Write the experiment's note."""
+        self.client.set_experiment_tag(self._experiment_id(experiment), MLFLOW_RUN_NOTE, question)
+
+    def keep_view(self, experiment: str, view: View) -> str:
+        """Write a saved view, which the page of the experiment offers by its name."""
+        number = self._experiment_id(experiment)
+        self.client.set_experiment_tag(number, f"{VIEW_TAG}{view.key}", write_view(view))
+        page = self.uri.rstrip("/") if self.uri.startswith("http") else LOCAL
+        return f"{page}/#/experiments/{number}/runs?{KEY}={view.key}&compareRunsMode={view.mode}&{TRAINING}"
 
     def log_metrics(self, run: str, metrics: Mapping[str, float]) -> None:
         """Record final figures, at step 0."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm.tracking.base import Tracker
+from vlm.tracking.view import View
 
 
 class NoTracker(Tracker):
@@ -17,9 +18,16 @@ class NoTracker(Tracker):
         parent: str | None,
         tags: Mapping[str, str],
         params: Mapping[str, Any],
+        description: str = "",
     ) -> str:
         """Return an empty name."""
         return ""
+
+    def describe(self, experiment: str, question: str) -> None:
+        """Forget."""
+
+    def keep_view(self, experiment: str, view: View) -> None:
+        """Forget; there is nothing to look at."""
 
     def log_metrics(self, run: str, metrics: Mapping[str, float]) -> None:
         """Forget."""

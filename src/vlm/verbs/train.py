@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ from vlm import ranks
 from vlm.compose import Sentence, compose_sentence
 from vlm.corpus.generate import ensure_sources
 from vlm.sentence import PlannedStage, read_sentence
-from vlm.signals import PREEMPTED
-from vlm.study.outcome import Outcome
+from vlm.signals import PREEMPTED, when_orphaned
+from vlm.study.outcome import Outcome, seconds_of
 from vlm.study.sweep import sweep
 
 
@@ -46,8 +48,12 @@ def _train(sentence: Sentence, words: list[str]) -> int:
     ensure_sources(config)
     planned = read_sentence(config)
     evaluations = plan_evaluations(planned)
-    recorded = Outcome.read(cell) if cell else None
-    outcome = Outcome(overrides, tracking_run=recorded.tracking_run if recorded else None)
+    outcome = Outcome(overrides)
+    if cell:
+        when_orphaned(partial(os.kill, os.getpid(), signal.SIGTERM))  # and not train on for nobody
+        recorded = Outcome.read(cell)
+        if recorded and recorded.overrides == overrides:  # another grid's cell may have been here
+            outcome.tracking_run = recorded.tracking_run
     known = planned.folder.is_finished and all(evaluation.read() for evaluation in evaluations)
     if not known or (cell and outcome.tracking_run is None):  # a sweep records even what is known
         if needs_group(config):
@@ -129,6 +135,6 @@ def _requeue(config: DictConfig, status: int) -> int:
 def _complete(outcome: Outcome, planned: PlannedStage, scores: Sequence[Mapping[str, Any]]) -> None:
     stages = [stage.folder for stage in planned.lineage()]
     outcome.run_folders = [str(folder) for folder in stages]
-    trained = sum(folder.read_manifest()["seconds"] for folder in stages)
-    outcome.seconds = round(trained + sum(score["seconds"] for score in scores), 1)
+    outcome.metrics |= stages[-1].read_manifest().get("validation", {})  # an earlier version's has none
+    outcome.seconds = seconds_of(planned, scores)
     outcome.headlines = {score["name"]: score["score"]["headline"] for score in scores}

@@ -48,16 +48,16 @@ def fold(cells: Sequence[Outcome]) -> list[Row]:
     """Return the rows, in the order of their first cells."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, cell in enumerate(cells):
-        said = sorted(word for word in cell.overrides if _split(word)[0] != SEED)
+        said = sorted(word for word in cell.overrides if split_word(word)[0] != SEED)
         groups.setdefault(tuple(said), []).append(number)
     unseeded = [
-        Outcome([word for word in cells[numbers[0]].overrides if _split(word)[0] != SEED])
+        Outcome([word for word in cells[numbers[0]].overrides if split_word(word)[0] != SEED])
         for numbers in groups.values()
     ]
     rows = []
     for label, words, numbers in zip(labels(unseeded), groups, groups.values(), strict=True):
         kept = [number for number in numbers if not cells[number].error]
-        rows.append(Row(label, dict(map(_split, words)), tuple(cells[n] for n in kept), tuple(kept)))
+        rows.append(Row(label, dict(map(split_word, words)), tuple(cells[n] for n in kept), tuple(kept)))
     return rows
 
 
@@ -74,11 +74,10 @@ def benchmarks(cells: Sequence[Outcome]) -> dict[str, str]:
 
 
 def kinds(cells: Sequence[Outcome], benchmark: str, headline: str) -> list[str]:
-    """Return what its headline is split into."""
+    """Return what its headline is split into; nothing, if into one."""
     prefix = f"benchmark/{benchmark}/{headline}/"
-    return sorted(
-        {key.removeprefix(prefix) for cell in cells for key in cell.metrics if key.startswith(prefix)}
-    )
+    found = {key.removeprefix(prefix) for cell in cells for key in cell.metrics if key.startswith(prefix)}
+    return sorted(found) if len(found) > 1 else []
 
 
 def scale(cells: Sequence[Outcome], benchmark: str, headline: str) -> int:
@@ -104,7 +103,7 @@ def choose_baselines(rows: Sequence[Row], words: str | None) -> dict[int, int]:
         return dict.fromkeys(places[1:], places[0]) if places else {}
     if words == PREVIOUS:
         return dict(zip(places[1:], places, strict=False))
-    wanted = dict(map(_split, words.split()))
+    wanted = dict(map(split_word, words.split()))
     said = [n for n in places if all(rows[n].words.get(key) == value for key, value in wanted.items())]
     if not said:
         raise ValueError(f'baseline="{words}" is said by no scored cell; say one of: {_choices(rows)}')
@@ -132,7 +131,7 @@ def _choices(rows: Sequence[Row]) -> str:
     return "; ".join(row.label for row in rows if row.cells)
 
 
-def _split(word: str) -> tuple[str, str]:
+def split_word(word: str) -> tuple[str, str]:
     """Return an override's key and value; what is removed has the value `removed`."""
     if word.startswith("~"):
         return word[1:].partition("=")[0], "removed"
