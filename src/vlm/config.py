@@ -5,6 +5,7 @@ from typing import Any, Optional
 
 from omegaconf import MISSING
 
+from vlm.config_budget import Budget, Tuning
 from vlm.config_evaluation import Evaluation
 from vlm.limits import limited
 from vlm.values import (
@@ -232,6 +233,8 @@ class Run:
     trainer: Trainer = MISSING
     strategy: Any = MISSING
     tracking: Any = MISSING
+    budget: Budget = field(default_factory=Budget)
+    tuning: Tuning = field(default_factory=Tuning)
     evaluation: Evaluation = MISSING
     paths: Paths = field(default_factory=Paths)
     name: str = MISSING
@@ -250,6 +253,9 @@ class Run:
     """`llava` repeats the arithmetic of LLaVA's own code, to be held against it."""
     twin: bool = False
     """Build every part as a small random twin of the same class and wiring, to prove a sentence on a CPU."""
+    objective: str | None = None
+    """What `hydra/sweeper=optuna` goes by: `benchmark/shapes/accuracy`, `validation/loss`, ...; null is the
+    mean of the benchmarks' headlines."""
     cell: str | None = None
     """Set by a sweep: the folder of this cell."""
     parent: str | None = None

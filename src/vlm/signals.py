@@ -1,7 +1,9 @@
 """How a run is asked to stop, and how it says that it did."""
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -25,10 +27,12 @@ def hearing(hear: Callable[[int], None], then_as_before: bool = False) -> Iterat
     previous: dict[int, Any] = {}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        hear(number)
         before = previous[number]
-        if then_as_before and number != signal.SIGINT and callable(before):
-            before(number, frame)
+        try:
+            hear(number)
+        finally:
+            if then_as_before and number != signal.SIGINT and callable(before):
+                before(number, frame)
 
     if threading.current_thread() is threading.main_thread():  # no other may listen
         previous = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
@@ -37,3 +41,15 @@ def hearing(hear: Callable[[int], None], then_as_before: bool = False) -> Iterat
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def when_orphaned(act: Callable[[], None]) -> None:
+    """Do something, in a thread, within about a second of the death of the process that started this one."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        act()
+
+    threading.Thread(target=watch, daemon=True).start()

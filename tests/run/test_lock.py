@@ -92,3 +92,43 @@ def test_who_died_on_another_machine_is_replaced_after_a_while(tmp_path: Path) -
         assert 0.1 < time.monotonic() - started < 5
         assert json.loads(lock.read_text())["token"] != "other"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_was_killed_and_is_not_buried_yet_holds_nothing(tmp_path: Path) -> None:
+    process = hold(tmp_path / ".lock", 60)
+    process.send_signal(signal.SIGKILL)  # its parent, this process, has not asked what became of it
+    started = time.monotonic()
+    with HeartbeatLock(tmp_path / ".lock", beat=0.05, patience=60).held(print):
+        assert time.monotonic() - started < 5
+    process.wait()
+
+
+def test_one_only_of_many_takes_over_from_the_dead(tmp_path: Path) -> None:
+    lock, inside, most = tmp_path / ".lock", [0], []
+    lock.write_text(json.dumps({"token": "other", "host": "elsewhere", "pid": 1}))
+    os.utime(lock, (time.time() - 60, time.time() - 60))
+
+    def enter() -> None:
+        with quick(lock).held(lambda _: None):
+            inside[0] += 1
+            most.append(inside[0])
+            time.sleep(0.02)
+            inside[0] -= 1
+
+    threads = [threading.Thread(target=enter) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 12
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_died_burying_holds_nobody_up(tmp_path: Path) -> None:
+    dead = json.dumps({"token": "other", "host": "elsewhere", "pid": 1})
+    for name, text in ((".lock", dead), (".lock.burial", "")):
+        (tmp_path / name).write_text(text)
+        os.utime(tmp_path / name, (time.time() - 60, time.time() - 60))
+    with quick(tmp_path / ".lock").held(print):
+        pass
+    assert list(tmp_path.iterdir()) == []

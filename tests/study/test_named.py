@@ -112,10 +112,10 @@ def test_what_is_missing_or_foreign_is_one_line(
     (tmp_path / "empty").mkdir()
     [align] = run.parent.glob("align-*")
     for change, message in (
-        (lambda: f"{tmp_path}/empty", "is neither a finished run of ours"),
+        (lambda: f"{tmp_path}/empty", "is neither a run of ours"),
         (lambda: f"{tmp_path}/nowhere", "tracking=none keeps no run"),
         (lambda: (shutil.rmtree(align), str(run))[1], "which is not beside it"),
-        (lambda: (_point_elsewhere(run), str(run))[1], "names os.system, which is not vlm's"),
+        (lambda: (_point_elsewhere(run), str(run))[1], "names os.system, which is no part of vlm's"),
     ):
         assert main(["evaluate", f"run={change()}", *asked]) == 2
         error = capsys.readouterr().err

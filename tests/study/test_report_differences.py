@@ -45,7 +45,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
                 number = sweep.number
                 sweep.add(
                     words, skill, number,
-                    manifest={"flops": 10**12 * (number // 3 + 1), "visual_tokens": 64.0 + number // 6},
+                    manifest={
+                        "flops": 10**12 * (number // 3 + 1),
+                        "visual_tokens_per_picture": 64.0 + number // 6,
+                    },
                     losses={"ocr": [3.0, 2.0, 1.0], "count": [2.0, 1.5, 1.2 + number / 10]},
                 )  # fmt: skip
     return Made(make_report(sweep.sweep, folder / "report"), folder / "report")

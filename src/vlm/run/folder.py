@@ -2,6 +2,7 @@
 
 config.yaml                the composed sentence of this stage
 manifest.json              what came out, written last: a folder that has it is finished
+settled.json               what short trainings found of its steps and rates, if it left them open
 trace.jsonl                where it began, and what each recorded step was
 weights/<part>.safetensors what learned
 checkpoints/<step>/        the trainer's state, while unfinished; and the best, if it is to be kept
@@ -28,6 +29,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.yaml"
         self.manifest = path / "manifest.json"
+        self.settled = path / "settled.json"
         self.trace = path / "trace.jsonl"
         self.weights = path / "weights"
         self.checkpoints = path / "checkpoints"
@@ -59,6 +61,11 @@ class RunFolder:
         """Return what the finished run says of itself."""
         manifest: dict[str, Any] = json.loads(self.manifest.read_text())
         return manifest
+
+    def short_runs(self) -> list["RunFolder"]:
+        """Return the runs of the short trainings that settled what the finished run was to be."""
+        settled = self.read_manifest().get("settled", {})  # an earlier version's manifest has none
+        return [RunFolder(self.path.with_name(name)) for found in settled.values() for name in found["runs"]]
 
     def finish(self, manifest: dict[str, Any]) -> None:
         """Write the manifest, which makes the run finished."""

@@ -50,7 +50,8 @@ class HeartbeatLock:
             if not said and holder:
                 wait_for(f"process {holder['pid']} on {holder['host']}")
                 said = True
-            self._end_if_dead()
+            if self._is_dead():
+                self._bury()
             time.sleep(min(1.0, self.beat))
         stopped = threading.Event()
         heart = threading.Thread(target=self._beat, args=(stopped,), daemon=True)
@@ -82,31 +83,35 @@ class HeartbeatLock:
             return None
         return found
 
-    def _end_if_dead(self) -> None:
-        """Remove the lock of who has given no sign of life for too long."""
+    def _is_dead(self) -> bool:
+        """Whether there is a holder who has given no sign of life for too long, or is known to be gone."""
         holder = self._holder()
         if holder is None:
-            return
-        gone = holder["host"] == socket.gethostname() and not psutil.pid_exists(int(holder["pid"]))
-        if not gone and self._silent_for() < self.patience:
-            return
-        grave = self.path.with_name(f"{self.path.name}.dead.{self.token}")
-        try:
-            self.path.rename(grave)
-        except FileNotFoundError:  # somebody else was faster
-            return
-        buried = json.loads(grave.read_text())
-        if buried["token"] != holder["token"]:  # it was taken over in between, by one who lives
-            with suppress(FileExistsError):
-                os.link(grave, self.path)
-        grave.unlink()
+            return False
+        gone = holder["host"] == socket.gethostname() and _is_gone(int(holder["pid"]))
+        return gone or self._silent_for(self.path) > self.patience
 
-    def _silent_for(self) -> float:
-        """Return the seconds since the last sign of life, by the clock of the file system."""
+    def _bury(self) -> None:
+        """Remove a dead holder's lock; one at a time, or one who waits would remove another's new lock."""
+        burial = self.path.with_name(f"{self.path.name}.burial")
+        try:
+            burial.touch(exist_ok=False)
+        except FileExistsError:
+            if self._silent_for(burial) > self.patience:  # who buried has died at it
+                burial.unlink(missing_ok=True)
+            return
+        try:
+            if self._is_dead():
+                self.path.unlink(missing_ok=True)
+        finally:
+            burial.unlink(missing_ok=True)
+
+    def _silent_for(self, path: Path) -> float:
+        """Return the seconds since a file was touched, by the clock of the file system."""
         now = self.path.with_name(f"{self.path.name}.now.{self.token}")
         now.touch()
         try:
-            return now.stat().st_mtime - self.path.stat().st_mtime
+            return now.stat().st_mtime - path.stat().st_mtime
         except FileNotFoundError:
             return 0.0
         finally:
@@ -114,7 +119,15 @@ class HeartbeatLock:
 
     def _beat(self, stopped: threading.Event) -> None:
         while not stopped.wait(self.beat):
-            try:
-                os.utime(self.path)
-            except FileNotFoundError:  # taken away; what was begun is finished all the same
+            if (self._holder() or {}).get("token") != self.token:  # what was begun is finished all the same
                 return
+            with suppress(FileNotFoundError):
+                os.utime(self.path)
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether no process of this machine has the number, or only one that has ended."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True

@@ -9,8 +9,10 @@ from vlm.run.folder import write_json
 from vlm.study.comparison.answered import Answered, Scorers, read_answered
 from vlm.study.comparison.compare import RULE, Findings, compare
 from vlm.study.comparison.costs import Cost, read_costs
+from vlm.study.comparison.held_equal import HeldEqual, read_held_equal
 from vlm.study.comparison.layout import differences_table, kinds_table, scores_table
 from vlm.study.comparison.rows import Row, axes, benchmarks, choose_baselines, fold, kinds, labels, scale
+from vlm.study.comparison.shared import SharedStage, read_shared
 from vlm.study.outcome import Outcome
 from vlm.study.sweep import read_cells
 from vlm.study.tables import Table, to_latex, to_markdown
@@ -59,6 +61,7 @@ def make_report(sweep: Path, output: Path, baseline: str | None = None) -> Repor
     baselines = choose_baselines(rows, baseline)
     findings = compare(rows, baselines, _answers(sweep, cells, headlines) if baselines else {})
     costs = read_costs(sweep, rows)
+    equal, shared = read_held_equal(sweep, rows), read_shared(sweep, cells)
     scales = {name: scale(cells, name, headline) for name, headline in headlines.items()}
     scores, differences = scores_table(rows, cells, headlines, findings), differences_table(findings, scales)
     output.mkdir(parents=True, exist_ok=True)
@@ -67,6 +70,8 @@ def make_report(sweep: Path, output: Path, baseline: str | None = None) -> Repor
     table = [*to_markdown(scores), *_failures(cells)]
     text = [*table, *(["", *to_markdown(differences)] if findings.comparisons else [])]
     pages = [f"# {sweep.name}", "", *table, *_differences(findings, differences), *_notes(findings)]
+    pages += _section("What was held equal", equal.lines())
+    pages += _section("Shared stages", list(map(str, shared)))
     for name, headline in headlines.items() if len(headlines) > 1 else ():
         if kinds(cells, name, headline):
             pages += ["", f"## {name}", "", *to_markdown(kinds_table(rows, cells, name, headline))]
@@ -74,7 +79,7 @@ def make_report(sweep: Path, output: Path, baseline: str | None = None) -> Repor
         pages += ["", f"![{picture.caption}]({picture.path.name})"]
     (output / "report.md").write_text("\n".join([*pages, ""]), "utf-8")
     (output / "report.tex").write_text(_latex(sweep.name, scores, differences, findings), "utf-8")
-    write_json(output / "report.json", _as_json(sweep.name, cells, rows, findings, costs))
+    write_json(output / "report.json", _as_json(sweep.name, cells, rows, findings, costs, equal, shared))
     files = [output / f"report.{kind}" for kind in ("md", "tex", "json")]
     return Report("\n".join(text), findings.notes, [*files, *(picture.path for picture in drawn)])
 
@@ -100,6 +105,10 @@ def _differences(findings: Findings, table: Table) -> list[str]:
     return ["", "## Differences", "", RULE, "", *to_markdown(table)] if findings.comparisons else []
 
 
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", f"## {title}", "", *(f"- {line}" for line in lines)] if lines else []
+
+
 def _notes(findings: Findings) -> list[str]:
     return ["", *(f"- {note}" for note in findings.notes)] if findings.notes else []
 
@@ -112,7 +121,13 @@ def _latex(name: str, scores: Table, differences: Table, findings: Findings) -> 
 
 
 def _as_json(
-    name: str, cells: Sequence[Outcome], rows: Sequence[Row], findings: Findings, costs: Sequence[Cost]
+    name: str,
+    cells: Sequence[Outcome],
+    rows: Sequence[Row],
+    findings: Findings,
+    costs: Sequence[Cost],
+    equal: HeldEqual,
+    shared: Sequence[SharedStage],
 ) -> dict[str, Any]:
     """Return everything that the tables show, unrounded and in the metrics' own units."""
     return {
@@ -127,6 +142,8 @@ def _as_json(
             }
             for number, row in enumerate(rows)
         ],
+        "held_equal": asdict(equal),
+        "shared_stages": list(map(asdict, shared)),
         "rule": RULE,
         "comparisons": [
             asdict(comparison)

@@ -78,7 +78,7 @@ def train_stage(stage: PlannedStage, tracker: Tracker, run: str) -> None:
     print(describe_parts(model), flush=True)
     proof = Proof(model)
     _fit(trainer, task, data)
-    _finish(stage, task, proof, started)
+    _finish(stage, task, proof, started, data.dataset.num_samples)
     if not ranks.rank():
         checkpoints.keep_only_best()
 
@@ -185,7 +185,7 @@ def _fit(trainer: lightning.Trainer, task: Task, data: DataModule) -> None:
         raise
 
 
-def _finish(stage: PlannedStage, task: Task, proof: Proof, started: float) -> None:
+def _finish(stage: PlannedStage, task: Task, proof: Proof, started: float, num_samples: int) -> None:
     """Write what was learned and, at last, what the run says of itself."""
     model, config, folder = task.model, stage.config, stage.folder
     if task.average:
@@ -201,7 +201,13 @@ def _finish(stage: PlannedStage, task: Task, proof: Proof, started: float) -> No
     manifest = describe_run(model, build_image_transform(config, model), folder.weights, stage.identity)
     done = {
         "steps": task.plan.num_steps,
+        "samples": num_samples,
+        "learning_rate": config.stage.optimizer.learning_rate,
         "last_loss": task.metrics["train/loss"],
+        "validation_loss": task.validation_loss,
+        "validation": task.validation,
+        "seconds_per_step": task.metrics["throughput/seconds/step"],
+        "settled": dict(stage.settled),
         "seconds": round(time.monotonic() - started, 1),
         "skipped": task.num_skipped,
         "changed": changed,
@@ -221,7 +227,7 @@ def load_model(planned: PlannedStage, step: int | None = None) -> VisionLanguage
         ValueError: A file is damaged, or does not fit.
     """
     if step is not None:
-        return _load_state(planned, step)
+        return open_state(planned, step).model.eval()
     lightning.seed_everything(planned.config.seed, verbose=False)  # a frozen random part returns as it was
     model = build_model(planned.config)
     model.configure_model()
@@ -230,7 +236,12 @@ def load_model(planned: PlannedStage, step: int | None = None) -> VisionLanguage
     return model.eval()
 
 
-def _load_state(planned: PlannedStage, step: int) -> VisionLanguageModel:
+def open_state(planned: PlannedStage, step: int) -> Task:
+    """Return a run's training as it stood at a step, on one device.
+
+    Raises:
+        ValueError: The state is damaged, or does not fit.
+    """
     config, folder = planned.config, planned.folder
     lightning.seed_everything(config.seed, verbose=False)
     before = [earlier.folder.weights for earlier in planned.lineage()][:-1]
@@ -238,4 +249,4 @@ def _load_state(planned: PlannedStage, step: int) -> VisionLanguageModel:
     task.plan = replace(task.plan, trainer=Trainer())  # to answer takes whole numbers and no tricks
     task.configure_model()
     Checkpoints(folder.checkpoints).load(step, task.learned_state())
-    return task.model.eval()
+    return task

@@ -37,6 +37,7 @@ class Task(lightning.LightningModule):
         metrics: What is noted of the last step, by name.
         by_source: Summed loss (nats) and tokens of each source, since they were last recorded.
         validation_loss: Of held-out samples at the last step, if it was taken (nats per token).
+        validation: All such losses that were last taken, by metric.
         adapters: peft's models around the parts that learn by an adapter.
         spent: What the run has been given so far.
     """
@@ -53,6 +54,7 @@ class Task(lightning.LightningModule):
         self.metrics: dict[str, float] = {}
         self.by_source: dict[str, tuple[float, float]] = {}
         self.validation_loss: float | None = None
+        self.validation: dict[str, float] = {}
         self.spent = Spent()
         self._configured = False
         self.automatic_optimization = False  # a step may be several rows

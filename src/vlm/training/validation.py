@@ -45,7 +45,7 @@ class Validation(TaskCallback):
             with unlearning(task, trainer):
                 metrics = self.losses(task)
                 rows = self._answers(task) if self.num_answers else []
-            task.validation_loss = metrics["validation/loss"]
+            task.validation, task.validation_loss = metrics, metrics["validation/loss"]
             if trainer.logger:
                 trainer.logger.log_metrics(metrics, step=task.step)
             if rows and not ranks.rank():

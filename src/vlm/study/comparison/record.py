@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlm.compose import compose_sentence
-from vlm.study.sweep import SWEEP, read_cells
+from vlm.study.sweep import read_cells
+from vlm.study.swept import SWEEP
 
 
 def record(sweep: Path, files: Sequence[Path]) -> str | None:

@@ -1,0 +1,1 @@
+"""Cells that are chosen by what earlier ones scored."""
