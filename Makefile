@@ -43,6 +43,7 @@ bench: setup ## Measure beside peers, on this machine
 	$(BIN)/python benchmarks/resume.py
 	$(BIN)/python benchmarks/train_step.py
 	$(BIN)/python benchmarks/generate.py
+	$(BIN)/python benchmarks/serve.py
 
 ui: setup   ## Compare runs in a browser
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///runs/mlflow.db

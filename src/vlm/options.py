@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from omegaconf import MISSING, OmegaConf
 
@@ -27,4 +27,11 @@ def parse_options(kind: type[Options], words: Sequence[str]) -> Options:
     return cast(Options, OmegaConf.to_object(options))
 
 
-__all__ = ["MISSING", "parse_options"]
+def split_options(kind: type[Any], words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part the words that a dataclass knows from the others."""
+    known = {field.name for field in fields(kind)}
+    mine = [word for word in words if word.partition("=")[0] in known]
+    return mine, [word for word in words if word not in mine]
+
+
+__all__ = ["MISSING", "parse_options", "split_options"]

@@ -58,6 +58,7 @@ def outcomes(folder: Path) -> list[Outcome | None]:
     return [Outcome.read(folder / str(number)) for number in range(2)]
 
 
+@pytest.mark.slow
 def test_every_launcher_runs_what_is_missing_and_a_failure_stops_nothing(
     words: list[str], tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ def test_activation_checkpointing_computes_blocks_again(compose: Compose) -> Non
     assert products["none"] == products["selective"] < products["full"]
 
 
+@pytest.mark.slow
 def test_compiled_blocks_have_the_same_losses(
     plain: list[float], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,13 +41,21 @@ class Prompt:
 
     Args:
         text: With `<image>` where each picture belongs.
-        images: Encoded files, in the order of their placeholders.
+        images: Encoded files, in the order of their placeholders, those of earlier turns first.
         seed: Of the words that are drawn for its answer.
+        earlier: What was said before, human first and gpt last.
     """
 
     text: str
     images: tuple[bytes, ...] = field(default=(), repr=False)
     seed: int = 0
+    earlier: tuple[Turn, ...] = ()
+
+
+def opening(sample: Sample) -> Prompt:
+    """Return what a sample's first turn asks, with its own pictures: those of later turns come with these."""
+    text = sample.turns[0].text
+    return Prompt(text, sample.images[: text.count(IMAGE_PLACEHOLDER)])
 
 
 class FaultySampleError(ValueError):

@@ -9,13 +9,16 @@ from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from vlm.data.batch import Edges
 from vlm.data.template import Template
 from vlm.llm.decoding import Decoding
 from vlm.part import Part
 from vlm.shapes import PaddedMask, PaddedSequence, Sequence, TokenIds
+
+Logits = Float[Tensor, "batch vocabulary"]
+"""Of the next word of each row, in float32."""
 
 
 @dataclass(frozen=True)
@@ -133,4 +136,29 @@ class LLM(Part):
             decoding: How words are chosen.
             seeds: Of each row, where words are drawn.
             shared: Columns that some rows have in common; None says nothing.
+        """
+
+    @abstractmethod
+    def begin(
+        self, sequence: PaddedSequence, mask: PaddedMask, shared: SharedBeginnings | None = None
+    ) -> tuple[Logits, DynamicCache]:
+        """Read left-padded sequences that are continued word by word, by whoever chooses the words.
+
+        Args:
+            sequence: Embedded, one row each.
+            mask: 1 where a row has words.
+            shared: Columns that some rows have in common; None says nothing.
+
+        Returns:
+            The logits of what follows each row, and the keys and values of all its columns.
+        """
+
+    @abstractmethod
+    def go_on(self, ids: Int[Tensor, " batch"], mask: PaddedMask, cache: DynamicCache) -> Logits:
+        """Read one more word of each row; return the logits of what follows it.
+
+        Args:
+            ids: The words.
+            mask: 1 where a row has words, a column for these among them.
+            cache: Keys and values of what was read; theirs are added.
         """

@@ -22,7 +22,7 @@ from vlm.checkpoint import check_stated, read_checkpoint, read_files
 from vlm.data.batch import Edges
 from vlm.data.template import Template
 from vlm.llm.attention import NAME as VARLEN
-from vlm.llm.base import LLM, SharedBeginnings
+from vlm.llm.base import LLM, Logits, SharedBeginnings
 from vlm.llm.decoding import Decoding
 from vlm.llm.sentencepiece import follow_scores
 from vlm.llm.slices import checkpoint_slices
@@ -191,12 +191,12 @@ class CausalLM(LLM):
         shared: SharedBeginnings | None = None,
     ) -> Int[Tensor, "batch new_token"]:
         """Continue left-padded sequences, with a KV cache; return the new ids only."""
-        # A kernel without soft caps of the scores would refuse, so the plain formula it is for those.
-        capped = getattr(self.config, "attn_logit_softcapping", None)
-        self._attend_with("eager" if capped else "sdpa")
+        self._attend_with(self._padded_attention)
         # A checkpoint's own settings (penalties, temperatures) would fill what the sentence leaves open.
         self.network.generation_config = GenerationConfig()
-        known = {"past_key_values": self._read_beginnings(sequence, mask, shared)} if shared else {}
+        known = {"past_key_values": DynamicCache(config=self.network.config)} if shared else {}
+        if shared:
+            self._read_beginnings(sequence, mask, shared, known["past_key_values"])
         if known and decoding.num_beams > 1:
             known["past_key_values"].batch_repeat_interleave(decoding.num_beams)
         ids: Int[Tensor, "batch new_token"] = self.network.generate(
@@ -209,11 +209,43 @@ class CausalLM(LLM):
         )
         return ids
 
+    @torch.no_grad()
+    def begin(
+        self, sequence: PaddedSequence, mask: PaddedMask, shared: SharedBeginnings | None = None
+    ) -> tuple[Logits, DynamicCache]:
+        """Read left-padded sequences; return the logits of what follows each, and keys and values."""
+        self._attend_with(self._padded_attention)
+        cache = DynamicCache()  # whole, where layers have a window, too: rows of other lengths may join
+        if shared:
+            self._read_beginnings(sequence, mask, shared, cache)
+        return self._read_on(sequence[:, shared.num_columns if shared else 0 :], mask, cache), cache
+
+    @torch.no_grad()
+    def go_on(self, ids: Int[Tensor, " batch"], mask: PaddedMask, cache: DynamicCache) -> Logits:
+        """Read one more word of each row; return the logits of what follows it."""
+        self._attend_with(self._padded_attention)
+        return self._read_on(self.embed(ids).unsqueeze(1), mask, cache)
+
+    def _read_on(
+        self, sequence: PaddedSequence, mask: Int[Tensor, "batch column"], cache: DynamicCache
+    ) -> Logits:
+        """Read what stands in the last columns; the cache has those before."""
+        places = (mask.cumsum(-1) - 1).clamp(min=0)
+        outputs = self.network(
+            inputs_embeds=sequence,
+            attention_mask=mask,
+            position_ids=places[:, -sequence.shape[1] :],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: Logits = outputs.logits[:, -1].float()
+        return logits
+
     def _read_beginnings(
-        self, sequence: PaddedSequence, mask: PaddedMask, shared: SharedBeginnings
-    ) -> DynamicCache:
-        """Return keys and values of the first columns of all rows, each distinct beginning computed once."""
-        cache = DynamicCache(config=self.network.config)
+        self, sequence: PaddedSequence, mask: PaddedMask, shared: SharedBeginnings, cache: DynamicCache
+    ) -> None:
+        """Put keys and values of all rows' first columns there; each distinct beginning is read once."""
         here = mask[shared.rows, : shared.num_columns]
         self.network.base_model(
             inputs_embeds=sequence[shared.rows, : shared.num_columns],
@@ -223,7 +255,11 @@ class CausalLM(LLM):
             use_cache=True,
         )
         cache.batch_select_indices(shared.of)
-        return cache
+
+    @property
+    def _padded_attention(self) -> str:
+        """A kernel without soft caps of the scores would refuse, so the plain formula it is for those."""
+        return "eager" if getattr(self.config, "attn_logit_softcapping", None) else "sdpa"
 
     def _attend_with(self, implementation: str) -> None:
         if self.network.config._attn_implementation != implementation:

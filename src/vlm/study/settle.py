@@ -85,6 +85,8 @@ def _find_pace(stage: PlannedStage, train: Train) -> dict[str, Any]:
     )
     train(run, "pace")
     seconds = run.folder.read_manifest()["seconds_per_step"]
+    if seconds is None:  # stopped between its last step and its end
+        raise ValueError(f"{run.folder} does not know its pace; delete it, and it is taken again")
     devices = config.devices * config.nodes
     steps = round(config.budget.amount * 3600 / (seconds * devices))
     if not steps:

@@ -206,7 +206,7 @@ def _finish(stage: PlannedStage, task: Task, proof: Proof, started: float, num_s
         "last_loss": task.metrics["train/loss"],
         "validation_loss": task.validation_loss,
         "validation": task.validation,
-        "seconds_per_step": task.metrics["throughput/seconds/step"],
+        "seconds_per_step": task.metrics.get("throughput/seconds/step"),
         "settled": dict(stage.settled),
         "seconds": round(time.monotonic() - started, 1),
         "skipped": task.num_skipped,

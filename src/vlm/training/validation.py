@@ -11,7 +11,7 @@ from PIL import Image
 
 from vlm import ranks
 from vlm.data.held_out import HeldOut
-from vlm.data.sample import Prompt, Sample
+from vlm.data.sample import Sample, opening
 from vlm.data.steps import Step
 from vlm.llm.decoding import Decoding
 from vlm.model.generate import Answerer
@@ -72,7 +72,7 @@ class Validation(TaskCallback):
             samples = self.held_out.samples(name, self.num_answers)
             if not samples:
                 continue
-            prompts = [Prompt(sample.turns[0].text, sample.images) for sample in samples]
+            prompts = [opening(sample) for sample in samples]
             answerer = Answerer(task.model, reader.template, reader.image_transform, Decoding(MAX_NEW_TOKENS))
             said = answerer(prompts)
             rows += [_row(sample, text) for sample, text in zip(samples, said, strict=True)]

@@ -30,6 +30,7 @@ def cells(tmp_path: Path) -> list[Outcome]:
     return [outcome for outcome in read if outcome]
 
 
+@pytest.mark.slow
 def test_a_real_search_goes_by_held_out_loss_and_goes_on(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from vlm.build import build_answerer
 from vlm.build_data import build_dataset, build_readers
-from vlm.data.sample import IMAGE_PLACEHOLDER, Prompt, Sample
+from vlm.data.sample import Prompt, opening
 from vlm.run.folder import RunFolder
 from vlm.sentence import PlannedStage
 from vlm.study.prove.twin import NUM_STEPS
@@ -156,10 +156,5 @@ def ask(stage: PlannedStage) -> list[str]:
     """
     model = load_model(stage)
     readers = list(build_readers(stage.config, model).values())[:NUM_PICTURES]
-    prompts = [*(_prompt(reader.shards[0]) for reader in readers), Prompt("Hello?")]
+    prompts = [*(opening(reader.shards[0]) for reader in readers), Prompt("Hello?")]
     return build_answerer(stage.config, model, MAX_NEW_TOKENS)(prompts)
-
-
-def _prompt(sample: Sample) -> Prompt:
-    text = sample.turns[0].text
-    return Prompt(text, sample.images[: text.count(IMAGE_PLACEHOLDER)])
