@@ -16,6 +16,7 @@ from vlm.config import Stage, Trainer
 from vlm.data.image import ImageTransform
 from vlm.data.template import Template
 from vlm.encoder.base import Encoder
+from vlm.few_bits import keep_in_few_bits, require_few_bits
 from vlm.instantiate import make
 from vlm.llm.base import LLM
 from vlm.llm.decoding import Decoding
@@ -28,9 +29,9 @@ from vlm.sentence import sources
 from vlm.strategy.base import Strategy
 from vlm.tracking.base import Tracker
 from vlm.training.parts import set_learning
-from vlm.training.plan import Plan
+from vlm.training.plan import Plan, device_of
 from vlm.training.task import Task
-from vlm.values import ImageMode, Learning, Merge, Parity
+from vlm.values import ImageMode, Learning, Merge, Parity, Quantization
 
 
 def plan_model(config: DictConfig) -> VisionLanguageModel:
@@ -192,6 +193,21 @@ def build_decoding(config: DictConfig, max_new_tokens: int) -> Decoding:
         settings.num_beams,
         tuple(settings.stop),
     )
+
+
+def ready_to_answer(config: DictConfig, model: VisionLanguageModel) -> VisionLanguageModel:
+    """Return a built model on its device, in as many bits as the sentence answers in.
+
+    Raises:
+        ValueError: This machine cannot hold it in so few.
+    """
+    settings, device = config.evaluation, device_of(config.trainer.accelerator)
+    model = model.to(getattr(torch, settings.precision.value))
+    if settings.quantization is not Quantization.none:
+        word = f"evaluation.quantization={settings.quantization.value}"
+        require_few_bits(word, "leave it out", on_cuda=device.startswith("cuda"))
+        keep_in_few_bits(model.llm.get_submodule("network"), settings.quantization)
+    return model.to(device)
 
 
 def build_answerer(config: DictConfig, model: VisionLanguageModel, max_new_tokens: int) -> Answerer:

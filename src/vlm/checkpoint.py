@@ -41,7 +41,8 @@ def read_checkpoint(kind: Any, part: str, files: str, needed: str, **options: An
         ValueError: Something is missing, damaged, or does not fit its `config.json`.
     """
     settle_hub(files)
-    return read_files(partial(kind.from_pretrained, **options), part, files, needed)
+    read = partial(kind.from_pretrained, trust_remote_code=False, **options)  # which would ask, and run code
+    return read_files(read, part, files, needed)
 
 
 def read_files(read: Callable[[str], Any], part: str, files: str, needed: str) -> Any:

@@ -16,10 +16,14 @@ VERBS = {
     "prove": "try every cell of a sweep small, on a CPU, before GPUs are booked",
     "evaluate": "score a finished run, or given answers, on benchmarks",
     "report": "turn a sweep into a table and a picture",
+    "chat": "talk to a model in the terminal",
+    "export": "write a model for transformers, LLaVA or others, and prove that it is the same",
+    "serve": "answer over HTTP as OpenAI's servers do, and show a page",
     "diff": "say in what two runs differ, at which step their trainings part, and why",
     "parts": "list the encoders, projectors, LLMs and adapters that can be chosen",
     "forget": "delete a sweep's runs, so that they are trained again",
-    "data": "make and look after data: pack, formats, build-665k, index, check, filter, inspect, shapes",
+    "synthesize": "make instruction data with a language model, from captions and boxes",
+    "data": "make and keep data: pack, formats, build-665k, index, check, filter, inspect, shapes, pope",
 }
 FAILED = 2
 TRACEBACK = "VLM_TRACEBACK"
@@ -73,7 +77,7 @@ def _run(verb: str, words: list[str]) -> int:
 
 def help_text(verb: str | None = None) -> str:
     """Return the verbs, or a verb's manual; and the groups of choices, read off the config folder."""
-    if verb in ("data", "diff", "evaluate", "forget", "parts", "prove", "report"):
+    if verb in VERBS.keys() - {"train"}:
         return str(importlib.import_module(f"vlm.verbs.{verb}").__doc__)
     lines = ["vlm VERB [overrides]", ""]
     if verb:
@@ -82,7 +86,7 @@ def help_text(verb: str | None = None) -> str:
         lines += [f"  {name:<10} {what}" for name, what in VERBS.items()] + [""]
     lines += ["A sentence is made of choices, and any value of them can be overridden:", ""]
     for group in sorted(path for path in config_dir().iterdir() if path.is_dir()):
-        choices = sorted(path.stem for path in group.glob("*.yaml"))
+        choices = sorted(str(path.relative_to(group).with_suffix("")) for path in group.rglob("*.yaml"))
         lines.append(f"  {group.name + '=':<12} {'  '.join(choices)}")
     lines += [
         "",

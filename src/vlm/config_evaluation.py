@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vlm.limits import limited
-from vlm.values import Control, Precision
+from vlm.values import Control, Precision, Quantization
 
 
 @dataclass
@@ -33,6 +33,8 @@ class Evaluation:
     """Questions at once, on each device; no answer depends on it."""
     precision: Precision = Precision.float32
     """Of the model that answers; LLaVA's scripts ask in float16."""
+    quantization: Quantization = Quantization.none
+    """Of the LLM's linear layers, but for its head; needs CUDA and bitsandbytes."""
     decoding: Decoding = field(default_factory=Decoding)
     controls: list[Control] = field(default_factory=lambda: list(Control))
     """What is scored beside the model; `blind` and `shuffled` ask every question once more."""

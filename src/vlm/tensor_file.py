@@ -29,7 +29,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     return dict(tensors.get("state_dict", tensors))
 
 
-DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
+DTYPES = {
+    torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16", torch.float64: "F64",
+    torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8",
+}  # fmt: skip
 
 
 def write_tensors(

@@ -131,10 +131,10 @@ def test_four_bits_say_what_they_need(
     words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentence = ["train", *words, "adapter=qlora", "stage.learns.llm=adapter", "evaluation=none"]
-    monkeypatch.setattr("vlm.adapter.lora.find_spec", lambda name: None)
+    monkeypatch.setattr("vlm.few_bits.find_spec", lambda name: None)
     assert main(sentence) != 0
     assert "adapter=qlora needs bitsandbytes; pip install bitsandbytes" in capsys.readouterr().err
-    monkeypatch.setattr("vlm.adapter.lora.find_spec", lambda name: name)
+    monkeypatch.setattr("vlm.few_bits.find_spec", lambda name: name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert main(sentence) != 0
     assert "adapter=qlora needs a CUDA device" in capsys.readouterr().err

@@ -1,7 +1,6 @@
 """Low-rank adapters: LoRA, DoRA, and LoRA over weights of four bits."""
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from vlm.adapter.base import Adapter
+from vlm.few_bits import require_few_bits
 
 ALL_LINEAR = "all-linear"
 
@@ -57,12 +57,7 @@ class LoRA(Adapter):
         """
         if not self.four_bit:
             return None
-        if find_spec("bitsandbytes") is None:
-            raise ValueError(
-                "adapter=qlora needs bitsandbytes; pip install bitsandbytes, or choose adapter=lora128"
-            )
-        if not torch.cuda.is_available():
-            raise ValueError("adapter=qlora needs a CUDA device; run it on one, or choose adapter=lora128")
+        require_few_bits("adapter=qlora", "choose adapter=lora128")
         return BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",

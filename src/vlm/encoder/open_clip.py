@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vlm.checkpoint import settle_hub
-from vlm.encoder.layered import LayeredEncoder
+from vlm.encoder.layered import LayeredEncoder, drop_weights
 from vlm.encoder.open_clip_tower import (
     CONFIG_FILE,
     build_tower,
@@ -126,6 +126,11 @@ class OpenCLIPEncoder(LayeredEncoder):
         return f"open_clip {self.architecture} {self.checkpoint}" if named else self.checkpoint
 
     @property
+    def description(self) -> Mapping[str, Any]:
+        """The architecture, as open_clip writes it."""
+        return self._config
+
+    @property
     def image_size(self) -> int:
         """As the architecture says."""
         return int(self._config["vision_cfg"]["image_size"])
@@ -203,11 +208,18 @@ class OpenCLIPEncoder(LayeredEncoder):
             lost = network.load_state_dict(wanted, strict=False).missing_keys
         except RuntimeError as error:
             raise self._damaged(str(error)) from error
-        missing = set(lost) - set(self._unused())
+        missing = set(lost) & self._needed()
         if missing or set(tensors) - known:
             raise self._damaged(
                 f"it has no {min(missing)}" if missing else f"it has {min(set(tensors) - known)}"
             )
+
+    def _needed(self) -> set[str]:
+        """Return the weights and statistics that the features need."""
+        with torch.device("meta"):
+            network = self._build(self._depth)
+        drop_weights(network, self._unused())
+        return set(network.state_dict())
 
     def _damaged(self, reason: str) -> ValueError:
         return ValueError(

@@ -1,1 +1,1 @@
-"""Checkpoints of LLaVA and of transformers, in."""
+"""Checkpoints of LLaVA and of transformers, in and out."""

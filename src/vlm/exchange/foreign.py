@@ -7,19 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from vlm.exchange import huggingface, llava
+from vlm.exchange.chat import template_choices
 from vlm.exchange.lora import CONFIG_FILE as LORA_CONFIG_FILE
 from vlm.exchange.lora import LoRA
 from vlm.exchange.places import Places
 from vlm.exchange.settings import read_json
 from vlm.exchange.tensors import Weights, has_tower
+from vlm.exchange.words import TEMPLATE
 from vlm.llm.slices import INDEXES, WHOLES, checkpoint_files
 from vlm.model.vision_language import VisionLanguageModel
+from vlm.paths import checkpoint_path
 from vlm.run.fingerprint import files_hash, fingerprint
 from vlm.tensor_file import first_line
 
 CONFIG_FILE = "config.json"
 PROJECTOR_FILE = "mm_projector.bin"
 OTHERS_FILE = "non_lora_trainables.bin"
+OURS_FILE = "vlm.json"
+"""What we write beside a model for others, of which they have no word: its template, its context."""
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
@@ -132,8 +137,21 @@ def _is_model(settings: Mapping[str, Any]) -> bool:
 
 def _words(folder: Path, settings: Mapping[str, Any], weights: Sequence[Weights], files: str) -> list[str]:
     if settings.get("mm_vision_tower"):
-        return llava.words(settings, weights, folder / CONFIG_FILE, files)
-    return huggingface.words(folder, settings, weights)
+        words = llava.words(settings, weights, folder / CONFIG_FILE, files)
+    else:
+        words = huggingface.words(folder, settings, weights)
+    return _as_we_said(folder, words)
+
+
+def _as_we_said(folder: Path, words: list[str]) -> list[str]:
+    """Return the words with what we wrote beside the model, if we did."""
+    said = read_json(folder / OURS_FILE) if (folder / OURS_FILE).is_file() else {}
+    if said.get("template") in template_choices():
+        words = [word for word in words if not word.startswith(TEMPLATE)]
+        words.append(f"{TEMPLATE}{said['template']}")
+    if isinstance(said.get("context_length"), int):
+        words.append(f"llm.context_length={said['context_length']}")
+    return words
 
 
 def _adapted(folder: Path, settings: Mapping[str, Any], base: Path | None) -> Foreign | None:
@@ -160,7 +178,7 @@ def _base(folder: Path, base: Path | None, stated: Any) -> str:
     found = str(base or stated or "")
     if not found:
         raise ValueError(f"{folder} holds a part of a model, and does not say of which; say base=FOLDER")
-    return found
+    return str(checkpoint_path(found) or found)
 
 
 def _base_weights(base: str) -> Weights:

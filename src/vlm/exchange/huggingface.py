@@ -85,7 +85,8 @@ def _pictures(folder: Path, config: PreTrainedConfig) -> list[str]:
     path, processor = read_processor(folder)
     if config.model_type == "llava":
         return stage_words(square_mode(path, processor, side))
-    if config.vision_feature_select_strategy == "full":
+    keeps_all = config.vision_feature_select_strategy == "full"
+    if keeps_all and CLASS_TOKENS[config.vision_config.model_type]:
         raise ValueError(
             f"{folder / CONFIG_FILE} says vision_feature_select_strategy=full, which cannot be read together "
             "with tiles; default can"

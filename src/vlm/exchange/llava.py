@@ -26,6 +26,8 @@ LLMS: Mapping[str, str] = {"llava_llama": "llama", "llava_mistral": "mistral", "
 """What transformers calls the LLM of each class; MPT's takes no positions, and cannot be read."""
 OLD_LLMS: Mapping[str, str] = {"LlavaLlamaForCausalLM": "llama", "LlavaMistralForCausalLM": "mistral"}
 """The same, of folders from before transformers had a `llava` of its own."""
+UNSET = {"sliding_window"}
+"""Settings that are not as by default where they are null."""
 SCALED = "clip336_s2"
 MERGES: Mapping[str, str] = {"flat": "flat", "spatial": "spatial", "spatial_unpad": "unpad"}
 
@@ -42,13 +44,17 @@ def words(settings: Mapping[str, Any], weights: Sequence[Weights], path: Path, f
     Raises:
         ValueError: It is what no sentence says.
     """
+    if (
+        path.parent / _tower_name(settings)
+    ).is_dir():  # beside it, as we write those that are published nowhere
+        settings = {**settings, "mm_vision_tower": str(path.parent / _tower_name(settings))}
     require(path, settings, "mm_use_im_start_end", (False, None), "marks around pictures")
     require(path, settings, "mm_resampler_type", (None,))
     kind = _llm(path, settings)
     known = keys_of(kind) | {"rope_theta", "rope_scaling"}
-    config = read_configuration(
-        path, kind, {key: settings[key] for key in known if settings.get(key) is not None}
-    )
+    said = {key: settings[key] for key in known & set(settings)}
+    kept = {key: value for key, value in said.items() if value is not None or key in UNSET}
+    config = read_configuration(path, kind, kept)
     own_head = any("llm.lm_head.weight" in part.present for part in weights)
     return [
         *_tower(path, settings, has_tower(weights)),

@@ -3,7 +3,7 @@
 import re
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlm.encoder.base import Encoder
 from vlm.encoder.layered import LayeredEncoder
@@ -21,6 +21,23 @@ from a configuration; the end of rows, where pictures are not cut into tiles."""
 TOWER_LAYER = re.compile(r"encoder\.encoder\.layers\.(\d+)\.")
 
 
+def kept_once(module: nn.Module) -> dict[str, Tensor]:
+    """Return what a built module keeps; of tied weights the first."""
+    kept = {
+        id(tensor): (name, tensor) for name, tensor in reversed(module.state_dict(keep_vars=True).items())
+    }
+    return {name: tensor.detach() for name, tensor in reversed(kept.values())}
+
+
+def pieces_of(model: VisionLanguageModel) -> dict[str, Tensor]:
+    """Return a built model's weights by the names of pieces; they are views, so that one can be filled."""
+    found: dict[str, Tensor] = {}
+    for name, weight in kept_once(model).items():
+        parts = pieces(name)
+        found |= zip(parts, weight.chunk(len(parts)), strict=True)
+    return found
+
+
 class Places:
     """The pieces of a built model, to be filled.
 
@@ -29,15 +46,8 @@ class Places:
     """
 
     def __init__(self, model: VisionLanguageModel) -> None:
-        self.places: dict[str, Tensor] = {}
+        self.places = pieces_of(model)
         self._num_tower_layers = _count_tower_layers(model.encoder)
-        seen: set[int] = set()
-        for name, weight in model.state_dict(keep_vars=True).items():
-            parts = pieces(name)
-            if id(weight) in seen:
-                continue  # tied to one that came before
-            seen.add(id(weight))
-            self.places |= zip(parts, weight.detach().chunk(len(parts)), strict=True)
         self.empty = set(self.places)
 
     @torch.no_grad()

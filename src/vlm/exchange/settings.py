@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig
 
+from vlm.llm.base import LLM
 from vlm.tensor_file import first_line
 
 FOR_OTHERS = {"dtype", "torch_dtype", "use_cache", "bos_token_id", "eos_token_id", "pad_token_id"}
@@ -69,6 +70,12 @@ def keys_of(model_type: str) -> set[str]:
     """Return what the settings of a kind of network are called."""
     every = set(AutoConfig.for_model(model_type).to_dict())
     return (every - set(PreTrainedConfig().to_dict()) - FOR_OTHERS) | {"tie_word_embeddings"}
+
+
+def configuration_of(llm: LLM) -> PreTrainedConfig:
+    """Return transformers' configuration of a built LLM."""
+    network: Any = llm.get_submodule("network")
+    return network.config
 
 
 def stated(config: PreTrainedConfig) -> dict[str, Any]:

@@ -16,6 +16,8 @@ MARKS: Mapping[str, str] = {"<|start_header_id|>": "llama3", "<|im_start|>": "ch
 """Tokens that only those have whose template needs them."""
 TEMPLATES: Mapping[str, str] = {"llama": "v1", "mistral": "mistral"}
 """How LLaVA asks its models of a kind of LLM when it scores them; others bring their own."""
+TEMPLATE = "template@llm.template="
+"""Begins the word that chooses a template."""
 KEY = re.compile(r"[A-Za-z]\w*")
 
 
@@ -54,7 +56,7 @@ def llm_words(config: PreTrainedConfig, files: str, tied: bool) -> list[str]:
     """
     return [
         "llm=huggingface",
-        f"template@llm.template={template_of(config.model_type, files)}",
+        f"{TEMPLATE}{template_of(config.model_type, files)}",
         spell("llm.checkpoint", files),
         "llm.weights=random",
         spell("llm.config", stated(config) | {"tie_word_embeddings": tied}),

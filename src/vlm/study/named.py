@@ -1,5 +1,6 @@
 """A model that is named, not composed: a run's folder, a tracker's run, or what somebody else has trained."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,22 +12,27 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vlm.build import build_model
 from vlm.compose import Sentence, compose_sentence
-from vlm.config import Run
+from vlm.config import PARTS, Run
 from vlm.exchange.foreign import Foreign, recognise
+from vlm.exchange.to_parts import beside
 from vlm.model.vision_language import VisionLanguageModel
 from vlm.run.fingerprint import fingerprint
 from vlm.run.folder import RunFolder
+from vlm.run.trace import read_trace
 from vlm.sentence import PlannedStage
 from vlm.study.folders import find_folder, folder_before
 from vlm.study.stage import load_model
+from vlm.study.states import find_state
 
 ITS_OWN = (
     "encoder", "projector", "llm", "adapter", "stage", "mixture", "template", "seed", "twin", "parity",
     "experiment",
 )  # fmt: skip
 """What a trained model brings along; words that say otherwise would have no effect."""
-OURS = "vlm."
-"""A config that came with weights may make objects of this package, and of no other."""
+OURS = re.compile(
+    r"vlm\.((encoder|projector|llm|adapter|data|tracking|benchmark|judge)(\.\w+)+\.[A-Z]\w+|strategy(\.\w+)+)"
+)
+"""A config that came with weights may make objects of the classes of such groups, and no other."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,18 @@ class Named:
         sentence: That asks it, with the model's own parts in it.
         planned: Where its scores are kept.
         load: Returns it, ready to answer.
+        step: Of the resumable state that it is; None is a finished run, or what somebody else has trained.
     """
 
     sentence: Sentence
     planned: PlannedStage
     load: Callable[[], VisionLanguageModel]
+    step: int | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else has trained it."""
+        return "imported" in self.planned.identity
 
 
 def open_named(where: str, base: str | None, words: Sequence[str]) -> Named:
@@ -56,18 +69,41 @@ def open_named(where: str, base: str | None, words: Sequence[str]) -> Named:
         ValueError: There is none, or words say what the model brings along.
     """
     folder = find_folder(where, words, f"run={where}")
-    if RunFolder(folder).is_finished:
+    if _is_run(folder):
         _refuse_what_it_has(where, words)
         sentence = _with_parts_of(compose_sentence(words), folder)
         planned = _read_run(folder, sentence.config)
-        return Named(sentence, planned, partial(load_model, planned))
+        return of_run(sentence, planned, f"run={where}")
     foreign = recognise(folder, Path(base).expanduser() if base else None)
     if foreign is None:
         raise ValueError(
-            f"run={where} is neither a finished run of ours (manifest.json) nor a folder of LLaVA's or "
+            f"run={where} is neither a run of ours (manifest.json) nor a folder of LLaVA's or "
             "transformers' (config.json); name one"
         )
     return _open_foreign(foreign, folder, words)
+
+
+def _is_run(folder: Path) -> bool:
+    run = RunFolder(folder)
+    return run.is_finished or (run.config.is_file() and run.trace.is_file())
+
+
+def of_run(sentence: Sentence, planned: PlannedStage, said: str) -> Named:
+    """Return a run, as it ended or as it stood at `checkpoint`.
+
+    Args:
+        sentence: That asks.
+        planned: The run.
+        said: What names it, for messages.
+
+    Raises:
+        ValueError: It has not ended, or has no such state.
+    """
+    wanted = sentence.config.checkpoint
+    step = find_state(planned, wanted) if wanted else None
+    if step is None and not planned.folder.is_finished:
+        raise ValueError(f"{said} is not trained to its end; finish it, or say checkpoint=last")
+    return Named(sentence, planned, partial(load_model, planned, step), step)
 
 
 def _refuse_what_it_has(where: str, words: Sequence[str]) -> None:
@@ -85,6 +121,8 @@ def _with_parts_of(sentence: Sentence, folder: Path) -> Sentence:
     kept = OmegaConf.load(folder / "config.yaml")
     assert isinstance(kept, DictConfig)
     check_targets(kept, folder / "config.yaml")
+    for part in PARTS:
+        kept[part] = OmegaConf.create(beside(OmegaConf.to_container(kept[part]), folder))
     config = sentence.config.copy()
     OmegaConf.set_readonly(config, False)
     try:
@@ -110,8 +148,8 @@ def check_targets(node: Any, path: Path) -> None:
     if OmegaConf.is_config(node):
         node = OmegaConf.to_container(node)
     for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-        if key == "_target_" and not str(value).startswith(OURS):
-            raise ValueError(f"{path} names {value}, which is not vlm's; do not use this folder")
+        if key == "_target_" and not OURS.fullmatch(str(value)):
+            raise ValueError(f"{path} names {value}, which is no part of vlm's; do not use this folder")
         if isinstance(value, dict | list):
             check_targets(value, path)
 
@@ -123,7 +161,7 @@ def _read_run(folder: Path, config: DictConfig) -> PlannedStage:
         ValueError: A run that it starts from is not there.
     """
     run = RunFolder(folder)
-    identity = run.read_manifest()["identity"]
+    identity = _identity(run)
     after = None
     if identity["after"]:
         before = folder_before(folder, identity["after"])
@@ -133,6 +171,18 @@ def _read_run(folder: Path, config: DictConfig) -> PlannedStage:
         OmegaConf.set_readonly(inner, True)
         after = _read_run(before, inner)
     return PlannedStage(config, identity, run, after)
+
+
+def _identity(run: RunFolder) -> dict[str, Any]:
+    """Return what a run's fingerprint was taken of, as it says at its end or its start."""
+    if run.is_finished:
+        identity: dict[str, Any] = run.read_manifest()["identity"]
+        return identity
+    trace = read_trace(run.trace)
+    if trace is None or not trace.starts:
+        raise ValueError(f"{run.trace} does not say what was trained; name the run by its words")
+    found: dict[str, Any] = trace.starts[0]["identity"]
+    return found
 
 
 def _open_foreign(foreign: Foreign, folder: Path, words: Sequence[str]) -> Named:

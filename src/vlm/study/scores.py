@@ -12,6 +12,7 @@ from vlm.benchmark.base import Benchmark
 from vlm.build_benchmarks import build_benchmark
 from vlm.run.fingerprint import fingerprint
 from vlm.sentence import PlannedStage
+from vlm.values import Quantization
 
 SCORING = 2
 """Raise this when a change of the code changes the scores that a model gets in all benchmarks."""
@@ -64,13 +65,19 @@ def plan_evaluations(planned: PlannedStage, step: int | None = None) -> list[Pla
     Raises:
         ValueError: A file of a benchmark is missing.
     """
-    folder = planned.folder.evaluations / (f"step-{step}" if step is not None else "")
-    return plan_in(planned.config, folder)
+    return plan_in(planned.config, scores_of(planned, step))
+
+
+def scores_of(planned: PlannedStage, step: int | None) -> Path:
+    """Return the folder of the scores of a run, or of one of its states."""
+    return planned.folder.evaluations / (f"step-{step}" if step is not None else "")
 
 
 def plan_in(config: DictConfig, folder: Path) -> list[PlannedEvaluation]:
     """Return the benchmarks of the sentence, their scores to be kept in the folder."""
     how = {key: value for key, value in _plain(config.evaluation).items() if key not in UNASKED}
+    if how["quantization"] == Quantization.none.value:
+        del how["quantization"]  # scores from before there was a choice stay known
     evaluations = []
     for name, node in config.evaluation.benchmarks.items():
         benchmark = build_benchmark(node)

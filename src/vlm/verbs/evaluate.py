@@ -26,7 +26,8 @@ from vlm.corpus.generate import ensure_benchmarks, ensure_sources
 from vlm.options import parse_options
 from vlm.paths import config_dir
 from vlm.sentence import PlannedStage, read_sentence
-from vlm.study.scores import PlannedEvaluation, describe, plan_evaluations, plan_in
+from vlm.study.scores import PlannedEvaluation, describe, plan_evaluations, plan_in, scores_of
+from vlm.study.states import find_state
 from vlm.verbs.train import needs_group
 
 
@@ -156,7 +157,7 @@ def _ask_named(asked: Evaluate, words: list[str]) -> int:
     named = open_named(asked.run, asked.base, words)
     ensure_benchmarks(named.sentence.config)
     _require_benchmarks(named.sentence)
-    evaluations = plan_in(named.sentence.config, named.planned.folder.evaluations)
+    evaluations = plan_in(named.sentence.config, scores_of(named.planned, named.step))
     own = [f"{key}={getattr(asked, key)}" for key in ("run", "base") if getattr(asked, key)]
 
     def ask() -> None:
@@ -185,29 +186,3 @@ def _ask_unless_known(
         for evaluation in evaluations:
             print(*describe(evaluation), sep="\n")
     return 0
-
-
-def find_state(planned: PlannedStage, wanted: str) -> int:
-    """Return the step of a resumable state.
-
-    Args:
-        planned: Whose.
-        wanted: `last`, `best`, or the step.
-
-    Raises:
-        ValueError: There is no such state.
-    """
-    from vlm.training.checkpoint import Checkpoints  # noqa: PLC0415 (torch takes seconds)
-
-    checkpoints = Checkpoints(planned.folder.checkpoints)
-    steps = {str(step): step for step in checkpoints.steps()}
-    if steps:
-        steps["last"] = max(steps.values())
-        best = checkpoints.best()
-        steps |= {"best": best} if best is not None else {}
-    if wanted not in steps:
-        raise ValueError(
-            f"checkpoint={wanted} is none of {checkpoints.folder}: {', '.join(steps) or 'it has none'}; "
-            "trainer.keep_last and trainer.keep_best say what is kept"
-        )
-    return steps[wanted]

@@ -1,0 +1,1 @@
+"""A model written for others, read again, and described."""
