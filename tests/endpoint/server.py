@@ -10,7 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Behaviour = Callable[[str, int], str]
-"""(last message's text, how often it came before) to the name of what happens."""
+"""(what is asked, how often it came before) to the name of what happens."""
+Name = Callable[[dict[str, Any]], str]
+"""The body of a request to what is asked."""
+
+
+def last_message(body: dict[str, Any]) -> str:
+    return body["messages"][-1]["content"]
 
 
 def well(prompt: str, before: int) -> str:
@@ -23,8 +29,16 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, behaviour: Behaviour, delay_s: float, retry_after: str, answer: Callable[[str], str]):
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        delay_s: float,
+        retry_after: str,
+        answer: Callable[[str], str],
+        name: Name = last_message,
+    ):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.name = name
         self.behaviour, self.delay_s, self.retry_after, self.answer = behaviour, delay_s, retry_after, answer
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
@@ -48,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         server = self.server
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        prompt = body["messages"][-1]["content"]
+        prompt = server.name(body)
         with server.lock:
             before = server.asked[prompt]
             server.asked[prompt] += 1
@@ -74,18 +88,21 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(encoded)
 
-    def said(self, prompt: str) -> str:
+    def said(self, prompt: str, finish_reason: str = "stop") -> str:
         message = {"role": "assistant", "content": self.server.answer(prompt)}
         return json.dumps(
             {
                 "id": "1", "object": "chat.completion", "created": 1, "model": "judge-0314",
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
                 "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14},
             }
         )  # fmt: skip
 
     def well(self, prompt: str) -> None:
         self.reply(200, self.said(prompt))
+
+    def cut(self, prompt: str) -> None:
+        self.reply(200, self.said(prompt, "length"))
 
     def limited(self, prompt: str) -> None:
         self.reply(429, '{"error": {"message": "slow down", "code": "rate_limit_exceeded"}}')
@@ -148,8 +165,9 @@ def serving(
     delay_s: float = 0.0,
     retry_after: str = "",
     answer: Callable[[str], str] = "echo {}".format,
+    name: Name = last_message,
 ) -> Iterator[Server]:
-    server = Server(behaviour, delay_s, retry_after, answer)
+    server = Server(behaviour, delay_s, retry_after, answer, name)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield server

@@ -1,21 +1,17 @@
 """Samples as the model reads them: which tokens, which of them it learns, which pictures."""
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
-from PIL import Image
 from rich.text import Text
 from transformers import PreTrainedTokenizerBase
 
+from vlm.corpus.thumbnail import thumbnail
 from vlm.data.document import DocumentReader
 from vlm.data.sample import FaultySampleError
 from vlm.data.tokens import IGNORE_ID, IMAGE_ID
-
-THUMBNAIL = 360  # pixels, of the longer side
 
 
 @dataclass(frozen=True)
@@ -110,7 +106,7 @@ def to_page(title: str, table: Sequence[str], seen: Sequence[View]) -> str:
 
 
 def _section(seen: View) -> str:
-    pictures = "".join(f'<img alt="picture" src="{_thumbnail(image)}">' for image in seen.images)
+    pictures = "".join(f'<img alt="picture" src="{thumbnail(image)}">' for image in seen.images)
     fault = f'<p class="fault">{escape(seen.fault)}</p>' if seen.fault else ""
     return (
         f"<section><h2>{escape(seen.name)} <small>{seen.counts}</small></h2>{fault}"
@@ -128,17 +124,6 @@ def _spans(pieces: Sequence[Piece]) -> Iterator[str]:
             for piece in run
         )
         yield f'<span class="{" ".join(kinds)}">{inside}</span>'
-
-
-def _thumbnail(encoded: bytes) -> str:
-    try:
-        image = Image.open(io.BytesIO(encoded)).convert("RGB")
-    except OSError:
-        return ""  # the fault beside it says so
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 _PAGE = """<!DOCTYPE html>

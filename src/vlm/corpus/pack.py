@@ -197,7 +197,7 @@ def _valid_records(records: Iterable[tuple[int, Any]], packing: Packing, packed:
         if not packing.part.takes(number):
             continue
         try:
-            yield _record(number, content, packing.images)
+            yield read_record(number, content, packing.images)
         except (OSError, ValueError) as error:
             label = content.get("id", number) if isinstance(content, dict) else number
             if packing.on_error == "raise":
@@ -207,7 +207,7 @@ def _valid_records(records: Iterable[tuple[int, Any]], packing: Packing, packed:
             packed.skipped.append({"record": str(number), "id": str(label), "reason": str(error)})
 
 
-def _record(number: int, content: Any, folder: Path) -> Record:
+def read_record(number: int, content: Any, folder: Path) -> Record:
     """Check a record and read its pictures; LLaVA's ids repeat, so the key is its number and id."""
     check_record(content)
     paths = [folder / path for path in image_paths(content)]

@@ -19,6 +19,7 @@ class Completion:
         finish_reason: `stop`, or `length` if it was cut; empty if the endpoint does not say.
         input_tokens: Counted by the endpoint; 0 if it does not count.
         output_tokens: Likewise.
+        created: Unix time by the endpoint's clock; 0 if it does not say, or of what was kept before this was.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Completion:
     finish_reason: str
     input_tokens: int
     output_tokens: int
+    created: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Reply:
         completion: None if there is none after all retries.
         error: In one line, why there is none.
         from_cache: Whether it was kept from earlier and nothing was sent.
-        attempts: How often it was sent.
+        attempts: How often it was sent; 0 if it was kept, or if nothing is sent any more.
     """
 
     key: str
@@ -76,9 +78,10 @@ def read_completion(body: str) -> Completion:
         str(choice.get("finish_reason") or ""),
         _count(usage, "prompt_tokens"),
         _count(usage, "completion_tokens"),
+        _count(record, "created"),
     )
 
 
-def _count(usage: Any, name: str) -> int:
-    found = usage.get(name) if isinstance(usage, dict) else None
+def _count(counted: Any, name: str) -> int:
+    found = counted.get(name) if isinstance(counted, dict) else None
     return found if isinstance(found, int) else 0

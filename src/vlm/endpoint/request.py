@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+BYTES_PER_TOKEN = 3
+"""Before an endpoint has counted."""
+
 Messages = Sequence[Mapping[str, Any]]
 """A conversation in OpenAI's form: `{"role": "user", "content": "..."}`, and so on."""
 
@@ -45,6 +48,16 @@ class Request:
         """Return what is sent."""
         stated = {name: value for name, value in asdict(self.parameters).items() if value is not None}
         return stated | {"messages": [dict(message) for message in self.messages]}
+
+    @property
+    def input_tokens(self) -> int:
+        """About how many tokens are sent, rather more than fewer: English has over four bytes a token."""
+        return sum(len(str(message["content"]).encode()) // BYTES_PER_TOKEN + 4 for message in self.messages)
+
+    @property
+    def output_tokens(self) -> int:
+        """How many may come at most; 0 if that is left to the endpoint."""
+        return self.parameters.max_tokens or 0
 
     def digest(self, base_url: str) -> str:
         """Return a hash of all that decides the reply: the endpoint, and what is sent."""

@@ -23,12 +23,14 @@ class TroubleError(Exception):
         message: In one line, why.
         passing: Whether another try may help.
         wait_s: How long the endpoint asks to wait before it.
+        charged: Whether the endpoint may ask money for it all the same, as it began to answer, or may have.
     """
 
-    def __init__(self, message: str, passing: bool, wait_s: float = 0.0) -> None:
+    def __init__(self, message: str, passing: bool, wait_s: float = 0.0, charged: bool = False) -> None:
         super().__init__(message)
         self.passing = passing
         self.wait_s = wait_s
+        self.charged = charged
 
 
 def explain(error: APIError, base_url: str, model: str, key_name: str | None) -> TroubleError:
@@ -55,7 +57,9 @@ def explain(error: APIError, base_url: str, model: str, key_name: str | None) ->
         )
     cause = error.__cause__ or error
     kind = "no connection" if isinstance(error, APIConnectionError) else "no reply"
-    return TroubleError(f"{kind}: {one_line(str(cause)) or type(cause).__name__}", passing=True)
+    never_began = type(cause).__name__ in ("ConnectError", "ConnectTimeout")  # of the library's own httpx
+    message = f"{kind}: {one_line(str(cause)) or type(cause).__name__}"
+    return TroubleError(message, passing=True, charged=not never_began)
 
 
 def _hopeless(status: int, base_url: str, model: str, key_name: str | None) -> str:

@@ -37,6 +37,13 @@ def write_box(place: str, box: Sequence[Any], size: tuple[int, int], frame: str)
     Raises:
         ValueError: The box has no four numbers, or the picture no size.
     """
+    return str(frame_corners(place, box, size, frame, DECIMALS))
+
+
+def frame_corners(
+    place: str, box: Sequence[Any], size: tuple[int, int], frame: str, decimals: int
+) -> list[float]:
+    """Return left, top, right and bottom, 0 to 1, rounded; as `write_box` otherwise."""
     if len(box) != 4 or not all(isinstance(number, int | float) for number in box):
         raise ValueError(
             f"{place}: a box is four numbers, not {box}; take the official file as it was released"
@@ -49,8 +56,8 @@ def write_box(place: str, box: Sequence[Any], size: tuple[int, int], frame: str)
     for corner, length in zip((left, top, left + width, top + height), size * 2, strict=True):
         # Half of an odd margin is rounded down, as LLaVA's expand2square does.
         margin, whole = ((side - length) // 2, side) if frame == "padded" else (0, length)
-        corners.append(round((min(max(corner, 0), length) + margin) / whole, DECIMALS))
-    return str(corners)
+        corners.append(round((min(max(corner, 0), length) + margin) / whole, decimals))
+    return corners
 
 
 def clean_sentence(text: str) -> str:

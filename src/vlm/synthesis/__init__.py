@@ -1,0 +1,1 @@
+"""Instruction data, made with a language model."""

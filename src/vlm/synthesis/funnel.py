@@ -1,0 +1,164 @@
+"""What became of every picture and every request."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vlm.synthesis.filters import TEXT_RULES, TURN_RULES
+from vlm.synthesis.replies import MALFORMED
+from vlm.synthesis.survey import INPUT_RULES
+
+SAME_TEXT = {"same-text": "it has more of an earlier record's runs of five words than max_overlap"}
+RULES = MALFORMED | TURN_RULES | TEXT_RULES | SAME_TEXT
+"""Why a reply is rejected, in the order in which it is looked at."""
+
+MAX_REASONS = 50  # different ones; what comes after is counted together
+
+
+@dataclass
+class Tally:
+    """What became of the requests of a kind.
+
+    Args:
+        accepted: Replies that became records.
+        rejected: Replies that did not, by rule.
+        failed: Requests that have had no reply after all tries.
+        unasked: Requests that were not sent.
+        turns: Questions with answers in the records.
+        left_out: Of such, what was left out of replies that became records, by rule.
+    """
+
+    accepted: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    unasked: int = 0
+    turns: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """Of requests."""
+        return self.accepted + self.rejected.total() + self.failed + self.unasked
+
+
+class Funnel:
+    """The account of a data set.
+
+    Args:
+        kinds: Of replies.
+        pictures: Of the source that something is asked about.
+        set_aside: The others, by rule.
+    """
+
+    def __init__(self, kinds: Sequence[str], pictures: int, set_aside: Mapping[str, int]) -> None:
+        self.pictures, self.set_aside = pictures, Counter(set_aside)
+        self.tallies = {kind: Tally() for kind in kinds}
+        self.models: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.input_tokens = self.output_tokens = 0
+        self.cost = 0.0
+
+    def pay(self, model: str, tokens: tuple[int, int], cost: float) -> None:
+        """Count a reply, whatever becomes of it."""
+        self.models[model] += 1
+        self.input_tokens += tokens[0]
+        self.output_tokens += tokens[1]
+        self.cost += cost
+
+    def fail(self, kind: str, reason: str) -> None:
+        """Count a request without a reply."""
+        self.tallies[kind].failed += 1
+        alike = re.sub(r"\d{4,}", "#", reason)  # ports and ids, which tell nothing apart
+        self.reasons[alike if alike in self.reasons or len(self.reasons) < MAX_REASONS else "other"] += 1
+
+    @property
+    def accepted(self) -> int:
+        """Records."""
+        return sum(tally.accepted for tally in self.tallies.values())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every request has had its reply."""
+        return not any(tally.failed + tally.unasked for tally in self.tallies.values())
+
+    def check(self) -> None:
+        """Hold the account to its sum: of each kind, a request for each picture."""
+        assert all(tally.total == self.pictures for tally in self.tallies.values())
+
+    def rows(self) -> list[list[str]]:
+        """Return the account as a table with its heading."""
+        tallies = list(self.tallies.values())
+        everything = self.pictures + self.set_aside.total()
+        rows = [["", *self.tallies], ["pictures", *[str(everything)] * len(tallies)]]
+        rows += [
+            [f"set aside: {rule}", *[str(self.set_aside[rule])] * len(tallies)]
+            for rule in INPUT_RULES
+            if self.set_aside[rule]
+        ]
+        rows.append(["requests", *(str(tally.total) for tally in tallies)])
+        rows += [
+            [f"rejected: {rule}", *(str(tally.rejected[rule]) for tally in tallies)]
+            for rule in RULES
+            if any(tally.rejected[rule] for tally in tallies)
+        ]
+        rows.append(["failed", *(str(tally.failed) for tally in tallies)])
+        rows.append(["not asked", *(str(tally.unasked) for tally in tallies)])
+        rows.append(["accepted", *(str(tally.accepted) for tally in tallies)])
+        rows.append(["questions in them", *(str(tally.turns) for tally in tallies)])
+        rows += [
+            [f"questions left out: {rule}", *(str(tally.left_out[rule]) for tally in tallies)]
+            for rule in TURN_RULES
+            if any(tally.left_out[rule] for tally in tallies)
+        ]
+        return rows
+
+    def lines(self) -> Iterator[str]:
+        """Yield the account in Markdown."""
+        rows = self.rows()
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        for number, row in enumerate(rows):
+            cells = [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
+            yield f"| {' | '.join(cells)} |"
+            if not number:
+                rules = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+                yield f"| {' | '.join(rules)} |"
+        yield ""
+        yield from self._remarks()
+
+    def _remarks(self) -> Iterator[str]:
+        models = ", ".join(
+            f"{model or 'a model that is not named'} ({n})" for model, n in self.models.items()
+        )
+        tokens = f"{self.input_tokens:,} tokens in, {self.output_tokens:,} out"
+        yield f"replies by {models or 'nobody'}: {tokens}, cost {self.cost:.4f}"
+        for reason, count in self.reasons.most_common(5):
+            yield f"failed {count} times: {reason}"
+        met = [rule for rule in INPUT_RULES if self.set_aside[rule]]
+        tallies = self.tallies.values()
+        met += [rule for rule in RULES if any(one.rejected[rule] + one.left_out[rule] for one in tallies)]
+        for rule in met:
+            yield f"{rule}: {(INPUT_RULES | RULES)[rule]}"
+
+    def content(self) -> dict[str, Any]:
+        """Return the account for JSON."""
+        kinds = {
+            kind: {
+                "requests": tally.total, "accepted": tally.accepted, "rejected": dict(tally.rejected),
+                "failed": tally.failed, "not_asked": tally.unasked, "questions": tally.turns,
+                "questions_left_out": dict(tally.left_out),
+            }
+            for kind, tally in self.tallies.items()
+        }  # fmt: skip
+        return {
+            "pictures": self.pictures + self.set_aside.total(),
+            "set_aside": dict(self.set_aside),
+            "kinds": kinds,
+            "models": dict(self.models),
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cost": self.cost,
+            "failures": dict(self.reasons),
+            "meanings": INPUT_RULES | RULES,
+        }
