@@ -42,6 +42,7 @@ def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_new_projector_is_two_files(copy: Path, words: list[str]) -> None:
     assert {"src/vlm/projector/row_mean.py", "conf/projector/row_mean.yaml"} <= {
         name for name, _ in NAMED_BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text())

@@ -80,7 +80,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "full" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+)
 def test_a_killed_run_goes_on_to_the_same_weights(kind: str, words: list[str], tmp_path: Path) -> None:
     long = [*words, *KINDS[kind], "evaluation=none", "trainer.max_steps=250", "trainer.checkpoint_every=5"]
     process = subprocess.Popen([sys.executable, "-m", "vlm", "train", *long], env=ENVIRONMENT)

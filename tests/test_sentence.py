@@ -109,7 +109,7 @@ def test_a_budget_stands_for_the_steps_of_the_outermost_stage(compose: Compose) 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("spending", "said"),
     [
         (["budget.amount=5"], "budget.amount goes with a kind: budget=flops budget.amount=1e18"),
         (["budget=flops"], "budget.amount is not set; say budget=flops budget.amount=VALUE"),
@@ -117,6 +117,6 @@ def test_a_budget_stands_for_the_steps_of_the_outermost_stage(compose: Compose) 
         (["tuning=probe3", "tuning.factors=[1,0]"], "tuning.factors must be above 0, got [1.0, 0.0]"),
     ],
 )
-def test_half_a_budget_is_refused(words: list[str], said: str, compose: Compose) -> None:
+def test_half_a_budget_is_refused(spending: list[str], said: str, compose: Compose) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
-        read_sentence(compose(*words))
+        read_sentence(compose(*spending))

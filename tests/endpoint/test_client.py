@@ -67,8 +67,9 @@ def test_what_passes_is_tried_again(trouble: str, tmp_path: Path) -> None:
 def test_what_does_not_pass_comes_back_as_an_error_and_is_not_kept(
     trouble: str, why: str, tmp_path: Path
 ) -> None:
+    patience = 0.3 if "0.3 s" in why else 10.0  # on a busy machine, too, all but the late ones come in time
     with serving(lambda prompt, before: trouble) as server:
-        client = endpoint(server.url, tmp_path, timeout_s=0.3, max_retries=1)
+        client = endpoint(server.url, tmp_path, timeout_s=patience, max_retries=1)
         (reply,) = client.ask([request("hello")])
         assert (reply.key, reply.text, reply.from_cache, reply.attempts) == ("hello", None, False, 2)
         assert reply.error is not None

@@ -43,6 +43,7 @@ def wait_for_state(process: subprocess.Popen[str], runs: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_two_devices_say_and_leave_what_one_does(words: list[str], tmp_path: Path) -> None:
     alone = finish(start([*words, "evaluation=none", f"paths.runs={tmp_path}/alone"]))
     both = finish(start([*words, *PAIR]))
@@ -76,6 +77,7 @@ def stop(words: list[str], runs: Path, number: signal.Signals) -> tuple[int, int
     return status, int(re.search(r"stopped after step (\d+)", out)[1])
 
 
+@pytest.mark.slow
 def test_a_pair_that_is_asked_to_stop_saves_and_goes_on(words: list[str], tmp_path: Path) -> None:
     status, step = stop(words, tmp_path / "runs", signal.SIGTERM)
     assert status == 143
@@ -87,10 +89,12 @@ def test_a_pair_that_is_asked_to_stop_saves_and_goes_on(words: list[str], tmp_pa
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+@pytest.mark.slow
 def test_a_person_may_stop_a_pair(words: list[str], tmp_path: Path) -> None:
     assert stop(words, tmp_path / "runs", signal.SIGINT)[0] == 130
 
 
+@pytest.mark.slow
 def test_two_machines_meet(words: list[str], tmp_path: Path) -> None:
     """Both of them here, with one device each."""
     with socket.socket() as free:
@@ -173,6 +177,7 @@ def test_a_sweeps_cell_saves_when_the_sweep_is_stopped(words: list[str], tmp_pat
     assert f"heard {stopped}" in out
 
 
+@pytest.mark.slow
 def test_cells_on_several_devices_through_a_launcher(words: list[str], tmp_path: Path) -> None:
     """submitit's, without Slurm."""
     run = [

@@ -69,6 +69,7 @@ def test_compiled_blocks_have_the_same_losses(
     assert len(sizes) > 1
 
 
+@pytest.mark.slow
 @torch._dynamo.config.patch(error_on_recompile=True)
 def test_what_is_not_learned_from_is_not_compiled_for(compose: Compose) -> None:
     """Held-out rows and answers are of all sizes."""

@@ -12,6 +12,7 @@ def lines(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, list[str
     return {row[0]: row[1:] for row in rows}
 
 
+@pytest.mark.slow
 def test_every_choice_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     listed = lines(capsys)
     groups = ("encoder", "projector", "llm", "adapter")

@@ -14,7 +14,7 @@ def test_cells_that_run_are_told_in_tables(words: list[str], capsys: pytest.Capt
     assert main(["prove", "-m", *words, *ALIGN, *axes]) == 0
     lines = capsys.readouterr().out.splitlines()
     first, header, encoder, projector, llm = lines[:5]
-    assert first.startswith("1/2 llm=tiny_llama: runs; 2 questions answered (")
+    assert first.startswith("1/2 llm=tiny_llama: runs; 2 questions answered; exported for transformers (")
     columns = "stage visual supervised part learn of gradient changed held out resumed reloaded"
     assert header.split() == columns.split()
     assert encoder.split()[:2] == ["align", "9"]

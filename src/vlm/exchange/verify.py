@@ -199,6 +199,10 @@ def pixel_difference(folder: Path, prompts: Sequence[Prompt]) -> float:
     return largest
 
 
+class DifferentError(ValueError):
+    """What is read again is not what was written; the message says in what."""
+
+
 def compare(
     ours: Sequence[Said], theirs: Sequence[Said], where: str, pixels: float | None = None
 ) -> Verified:
@@ -211,21 +215,23 @@ def compare(
         pixels: As `Verified` has it.
 
     Raises:
-        ValueError: They differ.
+        DifferentError: They differ.
     """
     largest, words = 0.0, 0
     for number, (one, other) in enumerate(zip(ours, theirs, strict=True), 1):
         if one.ids != other.ids:
-            raise ValueError(f"{where} reads prompt {number} as other tokens: {_parting(one.ids, other.ids)}")
+            raise DifferentError(
+                f"{where} reads prompt {number} as other tokens: {_parting(one.ids, other.ids)}"
+            )
         logits = other.logits[:, : one.logits.shape[1]]
         difference = float((one.logits - logits).abs().max())
         if not difference <= TOLERANCE * max(1.0, float(one.logits.abs().max())):
-            raise ValueError(
+            raise DifferentError(
                 f"{where} gives other logits: they differ by {difference:.2e} on prompt {number}; nothing "
                 "was exported"
             )
         if one.answer != other.answer:
-            raise ValueError(
+            raise DifferentError(
                 f"{where} answers prompt {number} with other tokens: {_parting(one.answer, other.answer)}"
             )
         largest, words = max(largest, difference), words + len(one.answer)

@@ -42,6 +42,7 @@ def test_two_stages_are_proven_at_both_sizes(words: list[str], tmp_path: Path) -
     assert llm.learning == llm.changed == llm.weights
     assert (align.parts["llm"].learning, align.parts["encoder"].disturbed) == (0, 0)
     assert len(first.answers) == 3
+    assert first.exported == second.exported == "exported for transformers"
     sizes = first.sizes[1]
     learning, parameters = sizes.parts["llm"]
     assert learning == parameters > 900_000, "of the real LLM, not of its twin"

@@ -18,6 +18,7 @@ from vlm.quiet import quiet_libraries
 from vlm.run.fingerprint import fingerprint
 from vlm.sentence import PlannedStage, read_sentence, reads_twin_shards, sources
 from vlm.study.prove.benchmarks import look_at_benchmarks
+from vlm.study.prove.exporting import try_exports
 from vlm.study.prove.files import as_published, look_for_files
 from vlm.study.prove.lint import Level, Lint, one_line
 from vlm.study.prove.proof import StageProof, ask, prove_stage
@@ -36,6 +37,7 @@ class CellProof:
         proofs: Of these, as far as it came.
         known: Of each proof, whether an earlier cell has given it.
         answers: What the last stage said.
+        exported: For whom its model was written, and read again as the same.
         lints: What is to be said of the cell.
         error: Why it does not run; None if it does.
         seconds: It took.
@@ -47,6 +49,7 @@ class CellProof:
     proofs: list[StageProof] = field(default_factory=list)
     known: list[bool] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
+    exported: str = ""
     lints: list[Lint] = field(default_factory=list)
     error: str | None = None
     seconds: float = 0.0
@@ -133,6 +136,11 @@ class Prover:
                 proof.fail(f"stage {stage.name}: ", fault)
         asked = [planned.identity, _plain(planned.config.evaluation.decoding)]
         proof.answers = self._once("answers", asked, partial(ask, planned))
+        try:
+            exporting = partial(try_exports, sentence, planned, self.aside / "exported")
+            proof.exported = self._once("export", planned.identity, exporting)
+        except Exception as error:
+            proof.fail("export: ", error)
 
     def _once(self, what: str, key: Any, do: Callable[[], Any]) -> Any:
         """Return what something gives, or raise what it raises, as it did when it was first done."""

@@ -23,7 +23,8 @@ def describe_cell(number: int, total: int, cell: CellWords, proof: CellProof) ->
     Visual tokens of a picture, supervised tokens of a step, and parameters are those of the real sizes;
     gradients, changes and losses those of the twin.
     """
-    verdict = f"fails: {proof.error}" if proof.error else f"runs; {len(proof.answers)} questions answered"
+    answered = f"runs; {len(proof.answers)} questions answered; {proof.exported}"
+    verdict = f"fails: {proof.error}" if proof.error else answered
     yield f"{number}/{total} {str(cell) or 'the default sentence'}: {verdict} ({proof.seconds:.1f} s)"
     rows = [dict(zip(COLUMNS, COLUMNS, strict=True)), *_rows(proof)]
     if len(rows) == 1:
