@@ -51,21 +51,29 @@ def easiness(generator: np.random.Generator, pictures: int, each: int = 1) -> Nu
     return np.repeat(generator.beta(1.2, 0.5, pictures), each)
 
 
-def share_of_alarms(simulate: object, times: int = 400) -> float:
+def share_of_alarms(simulate: object, times: int) -> float:
+    """Simulate tables of what is the same; in 2,000 of them at most 5 % may say that something differs."""
     generator = np.random.default_rng(20)
     found = [any(c.is_real for c in simulate(generator).comparisons) for _ in range(times)]  # type: ignore[operator]
-    return sum(found) / times
+    share = sum(found) / times
+    assert share <= (0.05 if times >= 2000 else 0.06)
+    return share
 
 
-def test_identical_models_of_single_questions() -> None:
+REPEATED = pytest.mark.parametrize("times", [200, pytest.param(2000, marks=pytest.mark.slow)])
+
+
+@REPEATED
+def test_identical_models_of_single_questions(times: int) -> None:
     def simulate(generator: np.random.Generator) -> Findings:
         easy = easiness(generator, 500)
         return sweep([[answered(draw(generator, easy))] for _ in range(4)], resamples=10)
 
-    assert share_of_alarms(simulate) <= 0.06
+    share_of_alarms(simulate, times)
 
 
-def test_identical_models_whose_questions_share_pictures() -> None:
+@REPEATED
+def test_identical_models_whose_questions_share_pictures(times: int) -> None:
     def simulate(generator: np.random.Generator) -> Findings:
         # Each model finds some pictures hard, so its answers to one go together.
         easy = [
@@ -74,11 +82,11 @@ def test_identical_models_whose_questions_share_pictures() -> None:
         ]
         return sweep([[answered(draw(generator, one), 3)] for one in easy], resamples=400)
 
-    alarms = share_of_alarms(simulate)
-    assert 0.02 <= alarms <= 0.06  # a test that never speaks would pass otherwise
+    assert share_of_alarms(simulate, times) >= 0.02  # a test that never speaks would pass otherwise
 
 
-def test_identical_settings_whose_seeds_differ() -> None:
+@REPEATED
+def test_identical_settings_whose_seeds_differ(times: int) -> None:
     """To the paired test, two seeds are two models, which do differ: only the noise floor keeps it quiet."""
     significant = []
 
@@ -91,11 +99,12 @@ def test_identical_settings_whose_seeds_differ() -> None:
         significant.append(findings.comparisons[0].p < 0.05)
         return findings
 
-    assert share_of_alarms(simulate) <= 0.06
+    share_of_alarms(simulate, times)
     assert np.mean(significant) > 0.3
 
 
-def test_a_whole_table_of_identical_settings_is_held_to_the_noise_of_seeds() -> None:
+@REPEATED
+def test_a_whole_table_of_identical_settings_is_held_to_the_noise_of_seeds(times: int) -> None:
     def simulate(generator: np.random.Generator) -> Findings:
         easy = easiness(generator, 500)
         rows = [
@@ -103,7 +112,7 @@ def test_a_whole_table_of_identical_settings_is_held_to_the_noise_of_seeds() -> 
         ]
         return sweep(rows, resamples=100)
 
-    assert share_of_alarms(simulate, 200) <= 0.06
+    share_of_alarms(simulate, times)
 
 
 @pytest.mark.parametrize("each", [1, 2])
@@ -122,15 +131,17 @@ def test_two_points_of_five_thousand_questions_are_found(each: int) -> None:
     assert np.mean([findings.comparisons[0].detectable for findings in found]) < 0.02
 
 
-def test_the_interval_holds_the_truth() -> None:
+@REPEATED
+def test_the_interval_holds_the_truth(times: int) -> None:
     generator = np.random.default_rng(6)
     held = []
-    for _ in range(200):
+    for _ in range(times):
         easy = generator.uniform(0.3, 0.8, 400)
         first, second = draw(generator, easy), draw(generator, easy, 0.05)
         low, high = sweep([[answered(first)], [answered(second)]], 400).comparisons[0].interval
         held.append(low <= 0.05 <= high)
-    assert 0.91 <= np.mean(held) <= 0.985
+    tolerance = 0.02 if times >= 2000 else 0.04
+    assert np.mean(held) == pytest.approx(0.95, abs=tolerance)
 
 
 def test_p_is_adjusted_over_the_whole_table() -> None:
