@@ -121,6 +121,7 @@ def test_evaluate_scores_a_finished_run_and_only_that(words: list[str]) -> None:
     assert "scores are known" in vlm("evaluate", *words).stdout
 
 
+@pytest.mark.slow
 def test_two_devices_say_what_one_does_and_a_killed_evaluation_goes_on(
     words: list[str], tmp_path: Path
 ) -> None:

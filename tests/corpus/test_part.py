@@ -144,6 +144,7 @@ def test_what_is_no_share_is_named(text: str) -> None:
         Part.parse(text)
 
 
+@pytest.mark.slow
 def test_launchers_spread_the_shares(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert main(words(folder, "whole")) == 0

@@ -153,6 +153,7 @@ def test_what_cannot_be_launched_is_named(
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_sweeps_cell_saves_when_the_sweep_is_stopped(words: list[str], tmp_path: Path) -> None:
     """And whoever listened for the signal, as submitit does, hears of it after the cell has saved."""
     script = (
