@@ -1,5 +1,6 @@
 """CHAIR: how much of what a caption names is not in the picture? (Rohrbach et al. 2018, arXiv:1809.02156)."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,9 +57,9 @@ class CaptionBenchmark(Benchmark):
     headline = "f1"
 
     @property
+    @abstractmethod
     def vocabulary(self) -> Vocabulary:
         """What things are called; `questions` may be asked first."""
-        raise NotImplementedError
 
     def mark(self, question: Question, answer: str) -> CaptionMark:
         """Find what the caption names."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -104,16 +105,7 @@ def prove_stage(stage: PlannedStage, aside: Path) -> StageProof:
         and repeated.notes[NUM_STEPS]["train/loss"] == last["train/loss"]
         and _hashes(stage) == _hashes(again)
     )
-    parts = {
-        name: PartProof(
-            count["weights"],
-            count["learning"],
-            tuple(weight for weight, reached in witness.reached[name].items() if not reached),
-            count["learned"],
-            count["disturbed"],
-        )
-        for name, count in manifest["changed"].items()
-    }
+    parts = _parts(manifest, witness)
     shutil.rmtree(again.folder.path)
     return StageProof(
         tuple(notes["train/loss"] for _, notes in sorted(witness.notes.items())),
@@ -124,6 +116,20 @@ def prove_stage(stage: PlannedStage, aside: Path) -> StageProof:
         _reloads(stage, witness.task),
         time.monotonic() - started,
     )
+
+
+def _parts(manifest: Mapping[str, Any], witness: Witness) -> dict[str, PartProof]:
+    """Return what happened to each part, by what the run says of itself and the witness saw of it."""
+    return {
+        name: PartProof(
+            count["weights"],
+            count["learning"],
+            tuple(weight for weight, reached in witness.reached[name].items() if not reached),
+            count["learned"],
+            count["disturbed"],
+        )
+        for name, count in manifest["changed"].items()
+    }
 
 
 def _train(stage: PlannedStage, witness: Witness) -> None:
