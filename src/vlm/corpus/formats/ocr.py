@@ -1,6 +1,6 @@
 """Words that an OCR system read in pictures: TextVQA publishes them, and LLaVA-1.5 writes them in prompts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from vlm.corpus.formats.rows import read_rows
 
@@ -10,30 +10,27 @@ def ocr_line(tokens: Sequence[object]) -> str:
     return f"Reference OCR token: {', '.join(map(str, tokens))}"
 
 
-def read_ocr_lines(path: str) -> dict[str, str]:
-    """Return the line of each picture of a file `ocr=`, such as TextVQA_Rosetta_OCR_v0.2_train.json.
+def ocr_lines(annotations: str, ocr: str | None) -> Callable[[str], list[str]]:
+    """Return what gives the line of a picture, as a list; an empty one if nobody read the pictures.
+
+    Args:
+        annotations: File that names the pictures, for messages.
+        ocr: File of the words, such as TextVQA_Rosetta_OCR_v0.2_train.json. What is returned raises a
+            ValueError for a picture that is not in it.
 
     Raises:
         ValueError: The file is not as it should be.
     """
-    rows = read_rows("ocr", path, {"image_id": str, "ocr_tokens": list}, "data")
-    return {row["image_id"]: ocr_line(row["ocr_tokens"]) for row in rows}
+    if ocr is None:
+        return lambda image: []
+    rows = read_rows("ocr", ocr, {"image_id": str, "ocr_tokens": list}, "data")
+    lines = {row["image_id"]: ocr_line(row["ocr_tokens"]) for row in rows}
 
+    def find(image: str) -> list[str]:
+        if image not in lines:
+            raise ValueError(
+                f"annotations={annotations}: image {image} is not in ocr={ocr}; take both of one split"
+            )
+        return [lines[image]]
 
-def find_ocr_line(lines: Mapping[str, str], image: str, annotations: str, ocr: str) -> str:
-    """Return the line of a picture.
-
-    Args:
-        lines: By picture.
-        image: Which.
-        annotations: File that names it, for messages.
-        ocr: File of the words, for messages.
-
-    Raises:
-        ValueError: The picture is in one file only.
-    """
-    if image not in lines:
-        raise ValueError(
-            f"annotations={annotations}: image {image} is not in ocr={ocr}; take both of one split"
-        )
-    return lines[image]
+    return find

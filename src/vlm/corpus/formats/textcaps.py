@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlm.corpus.formats.conversation import group, make_record
-from vlm.corpus.formats.ocr import find_ocr_line, read_ocr_lines
+from vlm.corpus.formats.ocr import ocr_lines
 from vlm.corpus.formats.prompts import CAPTION
 from vlm.corpus.formats.rows import read_rows
 from vlm.options import MISSING
@@ -33,10 +33,8 @@ def convert(options: Options) -> Iterator[dict[str, Any]]:
     """
     kinds = {"image_id": str, "caption_id": int, "caption_str": str}
     rows = read_rows("annotations", options.annotations, kinds, "data")
-    lines = read_ocr_lines(options.ocr) if options.ocr else None
+    line = ocr_lines(options.annotations, options.ocr)
     captions = group((row["image_id"], (row["caption_id"], row["caption_str"])) for row in rows)
     for image, numbered in captions.items():
-        question = CAPTION
-        if lines is not None:
-            question += f"\n{find_ocr_line(lines, image, options.annotations, str(options.ocr))}"
+        question = "\n".join([CAPTION, *line(image)])
         yield make_record(image, f"{options.prefix}/{image}.jpg", [(question, min(numbered)[1].strip())])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlm.corpus.formats.conversation import group, make_record, with_prompt
-from vlm.corpus.formats.ocr import find_ocr_line, read_ocr_lines
+from vlm.corpus.formats.ocr import ocr_lines
 from vlm.corpus.formats.prompts import SHORT_ANSWER
 from vlm.corpus.formats.rows import Kind, read_rows
 from vlm.corpus.formats.vqa import most_frequent
@@ -36,15 +36,13 @@ def convert(options: Options) -> Iterator[dict[str, Any]]:
             `ocr`.
     """
     rows = read_rows("annotations", options.annotations, _KINDS, "data")
-    lines = read_ocr_lines(options.ocr) if options.ocr else None
+    line = ocr_lines(options.annotations, options.ocr)
     turns = group(
         (row["image_id"], (row["question"], _answer(options.annotations, row)))
         for row in sorted(rows, key=lambda row: row["question_id"])
     )
     for image, merged in turns.items():
-        prompt = SHORT_ANSWER
-        if lines is not None:
-            prompt = f"{find_ocr_line(lines, image, options.annotations, str(options.ocr))}\n{prompt}"
+        prompt = "\n".join([*line(image), SHORT_ANSWER])
         yield make_record(image, f"{options.prefix}/{image}.jpg", with_prompt(merged, prompt))
 
 
