@@ -23,6 +23,7 @@ VERBS = {
     "parts": "list the encoders, projectors, LLMs and adapters that can be chosen",
     "forget": "delete a sweep's runs, so that they are trained again",
     "synthesize": "make instruction data with a language model, from captions and boxes",
+    "label": "ask a trained model about pictures, and make a source of the answers that hold",
     "data": "make and keep data: pack, formats, build-665k, index, check, filter, inspect, shapes, pope",
 }
 FAILED = 2

@@ -94,8 +94,9 @@ class Source:
     image: Image | None = None
     """How this source's pictures are prepared; null is as the stage says."""
     licence: str | None = None
-    made_by: str | None = None
-    """The generator that writes the shards if they are absent: `shapes`, or null."""
+    made_by: Any = None
+    """What writes the shards if they are absent: `shapes` (the world), commands of vlm (a list, each without
+    `vlm`), or null."""
 
 
 @dataclass

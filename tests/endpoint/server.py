@@ -36,9 +36,10 @@ class Server(ThreadingHTTPServer):
         retry_after: str,
         answer: Callable[[str], str],
         name: Name = last_message,
+        logprob: Callable[[str], float] | None = None,
     ):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.name = name
+        self.name, self.logprob = name, logprob
         self.behaviour, self.delay_s, self.retry_after, self.answer = behaviour, delay_s, retry_after, answer
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
@@ -90,10 +91,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def said(self, prompt: str, finish_reason: str = "stop") -> str:
         message = {"role": "assistant", "content": self.server.answer(prompt)}
+        logprob = self.server.logprob and self.server.logprob(prompt)
+        likely = None if logprob is None else {"content": [{"token": "x", "logprob": logprob}]}
         return json.dumps(
             {
                 "id": "1", "object": "chat.completion", "created": 1, "model": "judge-0314",
-                "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
+                "choices": [
+                    {"index": 0, "message": message, "finish_reason": finish_reason, "logprobs": likely}
+                ],
                 "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14},
             }
         )  # fmt: skip
@@ -166,8 +171,9 @@ def serving(
     retry_after: str = "",
     answer: Callable[[str], str] = "echo {}".format,
     name: Name = last_message,
+    logprob: Callable[[str], float] | None = None,
 ) -> Iterator[Server]:
-    server = Server(behaviour, delay_s, retry_after, answer, name)
+    server = Server(behaviour, delay_s, retry_after, answer, name, logprob)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield server

@@ -216,14 +216,18 @@ def read_record(number: int, content: Any, folder: Path) -> Record:
         raise ValueError(f"{placeholders} {IMAGE_PLACEHOLDER} for {len(paths)} pictures")
     pictures = {}
     for place, path in enumerate(paths):
-        encoded, extension = _read_image(path)
+        encoded, extension = read_image(path)
         pictures[f"{place:03d}.{extension}" if len(paths) > 1 else extension] = encoded
     identifier = re.sub(r"[^A-Za-z0-9_-]", "_", str(content.get("id", "")))
     return Record(f"{number:08d}-{identifier}".rstrip("-"), content, pictures)
 
 
-def _read_image(path: Path) -> tuple[bytes, str]:
-    """Return a picture's bytes, decoded once to the last pixel so that a cut-off file is seen."""
+def read_image(path: Path) -> tuple[bytes, str]:
+    """Return a picture's bytes and extension, decoded once to the last pixel so that a cut-off file is seen.
+
+    Raises:
+        ValueError: It is missing, or cannot be decoded.
+    """
     if not path.is_file():
         raise ValueError(f"image {path} is missing")
     encoded = path.read_bytes()

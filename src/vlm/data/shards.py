@@ -37,7 +37,8 @@ class ShardSource:
         """Return which shard holds each sample."""
         return np.searchsorted(self.starts, numbers, side="right") - 1
 
-    def _shard(self, number: int) -> int:
+    def shard(self, number: int) -> int:
+        """Return which shard holds a sample."""
         return bisect_right(self.starts, number) - 1
 
     def read(self, number: int, extensions: Collection[str] | None = None) -> tuple[str, dict[str, bytes]]:
@@ -50,7 +51,7 @@ class ShardSource:
         Raises:
             FaultySampleError: The shard has gone, or is cut off.
         """
-        which = self._shard(number)
+        which = self.shard(number)
         within = number - int(self.starts[which])
         index = self.indexes[which]
         wanted = {
@@ -92,7 +93,7 @@ class ShardSource:
         try:
             turns = read_turns(json.loads(files.pop("json")), None if caption is None else caption.decode())
         except (KeyError, TypeError, ValueError) as error:
-            message = f"{self.shards[self._shard(number)]}: sample {key} is no record ({error!r})"
+            message = f"{self.shards[self.shard(number)]}: sample {key} is no record ({error!r})"
             raise FaultySampleError(message) from error
         images = tuple(files[extension] for extension in sorted(files))
         if self.without_text:

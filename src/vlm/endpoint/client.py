@@ -57,6 +57,8 @@ class Endpoint:
         cache: Folder of replies.
         pace: How fast requests are sent; None as fast as there is room.
         budget: What they may cost; None without an end.
+        known_as: In the hashes of requests; None is by its `base_url`. A model that is served now at one port
+            and now at another is the same one.
 
     Raises:
         ValueError: The variable is not set.
@@ -75,8 +77,10 @@ class Endpoint:
         cache: str,
         pace: Pace | None = None,
         budget: Budget | None = None,
+        known_as: str | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self.known_as = known_as or self.base_url
         self.api_key_variable = api_key_variable
         self.timeout_s = timeout_s
         self.max_retries = max_retries
@@ -105,7 +109,7 @@ class Endpoint:
             desk = _Desk(client, asyncio.Semaphore(self.concurrency))
             try:
                 for request in requests:
-                    digest = request.digest(self.base_url)
+                    digest = request.digest(self.known_as)
                     while digest in desk.under_way or not self._has_room(desk) or not desk.arrived.empty():
                         yield from self._take(desk)
                     if self.is_stopping or self.budget.is_exhausted:

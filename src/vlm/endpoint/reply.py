@@ -20,6 +20,8 @@ class Completion:
         input_tokens: Counted by the endpoint; 0 if it does not count.
         output_tokens: Likewise.
         created: Unix time by the endpoint's clock; 0 if it does not say, or of what was kept before this was.
+        mean_logprob: Natural logarithm of the probability of a token, on average; None if that was not asked
+            for, or the endpoint does not say.
     """
 
     text: str
@@ -28,6 +30,7 @@ class Completion:
     input_tokens: int
     output_tokens: int
     created: int = 0
+    mean_logprob: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,19 @@ def read_completion(body: str) -> Completion:
         _count(usage, "prompt_tokens"),
         _count(usage, "completion_tokens"),
         _count(record, "created"),
+        _mean_logprob(choice.get("logprobs")),
     )
 
 
 def _count(counted: Any, name: str) -> int:
     found = counted.get(name) if isinstance(counted, dict) else None
     return found if isinstance(found, int) else 0
+
+
+def _mean_logprob(said: Any) -> float | None:
+    match said:
+        case {"content": [*tokens]} if tokens:
+            found = [token.get("logprob") for token in tokens if isinstance(token, dict)]
+            numbers = [float(number) for number in found if isinstance(number, int | float)]
+            return sum(numbers) / len(numbers) if len(numbers) == len(tokens) else None
+    return None

@@ -8,9 +8,12 @@ from typing import Any
 
 BYTES_PER_TOKEN = 3
 """Before an endpoint has counted."""
+TOKENS_PER_PICTURE = 1000
+"""Likewise, and in most cases too many."""
 
 Messages = Sequence[Mapping[str, Any]]
-"""A conversation in OpenAI's form: `{"role": "user", "content": "..."}`, and so on."""
+"""A conversation in OpenAI's form: `{"role": "user", "content": "..."}`, and so on; content may be a list of
+parts, texts and pictures."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,14 @@ class Parameters:
         temperature: Of the sampling; 0 is greedy.
         max_tokens: A reply is cut there.
         seed: Of the sampling, where the endpoint heeds it; requests that differ in it are not the same one.
+        logprobs: Whether to say how likely each token was.
     """
 
     model: str
     temperature: float | int | None
     max_tokens: int | None
     seed: int | None
+    logprobs: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Request:
     @property
     def input_tokens(self) -> int:
         """About how many tokens are sent, rather more than fewer: English has over four bytes a token."""
-        return sum(len(str(message["content"]).encode()) // BYTES_PER_TOKEN + 4 for message in self.messages)
+        return sum(_tokens(message["content"]) + 4 for message in self.messages)
 
     @property
     def output_tokens(self) -> int:
@@ -62,6 +67,12 @@ class Request:
     def digest(self, base_url: str) -> str:
         """Return a hash of all that decides the reply: the endpoint, and what is sent."""
         return hash_of([base_url, self.body()])
+
+
+def _tokens(content: Any) -> int:
+    if isinstance(content, str):
+        return len(content.encode()) // BYTES_PER_TOKEN
+    return sum(_tokens(part["text"]) if part["type"] == "text" else TOKENS_PER_PICTURE for part in content)
 
 
 def hash_of(plain: Any) -> str:

@@ -11,6 +11,7 @@ from vlm.llm.cache import join, select
 from vlm.llm.decoding import Decoding
 from vlm.model.beginnings import pad_prompts
 from vlm.model.generate import Answerer, PreparedPrompt
+from vlm.serving.logprobs import read_logprobs
 from vlm.serving.writing import AnswerText
 from vlm.shapes import PaddedMask
 
@@ -22,11 +23,19 @@ class Row:
         answerer: Who answers.
         prompt: What is asked.
         decoding: How its words are chosen.
+        top_logprobs: Tokens to tell beside each of the answer's; None wants no log-probabilities.
     """
 
-    def __init__(self, answerer: Answerer, prompt: PreparedPrompt, decoding: Decoding) -> None:
+    def __init__(
+        self,
+        answerer: Answerer,
+        prompt: PreparedPrompt,
+        decoding: Decoding,
+        top_logprobs: int | None = None,
+    ) -> None:
         llm = answerer.model.llm
         self.prompt: PreparedPrompt | None = prompt
+        self.top_logprobs = top_logprobs
         room = llm.context_length - len(prompt.ids)
         self.answer = AnswerText(llm.tokenizer, decoding, llm.stop_ids, room)
         self._draws: LogitsProcessorList = decoding.draws([prompt.seed])
@@ -98,5 +107,10 @@ class RunningBatch:
 
 def _write(rows: Sequence[Row], logits: Tensor) -> None:
     likeliest = logits.argmax(-1).tolist()
-    for place, row in enumerate(rows):
-        row.answer.add(row.draw(logits[place : place + 1]) if row.is_drawn else likeliest[place])
+    words = [
+        row.draw(logits[place : place + 1]) if row.is_drawn else likeliest[place]
+        for place, row in enumerate(rows)
+    ]
+    logprobs = read_logprobs(logits, words, [row.top_logprobs for row in rows])
+    for row, word, logprob in zip(rows, words, logprobs, strict=True):
+        row.answer.add(word, logprob)

@@ -143,7 +143,8 @@ class Engine:
             return
         try:
             for ticket in taken:
-                ticket.row = Row(self.answerer, ticket.asked.prompt, ticket.asked.decoding)
+                asked = ticket.asked
+                ticket.row = Row(self.answerer, asked.prompt, asked.decoding, asked.top_logprobs)
             self._batch.add(_rows(taken))
         except Exception as error:  # of these prompts: the others are answered on
             self._batch.keep(_rows(self._running))
@@ -202,7 +203,8 @@ class Engine:
                 continue
             piece = answer.take()
             if piece or answer.finish:
-                ticket.hear(Said(piece, len(answer.ids), answer.finish))
+                logprobs = None if row.top_logprobs is None else answer.take_logprobs()
+                ticket.hear(Said(piece, len(answer.ids), answer.finish, logprobs=logprobs))
         if ended:
             self._settle([ticket for ticket in self._running if id(ticket) not in ended])
 

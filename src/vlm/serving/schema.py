@@ -15,7 +15,6 @@ NEUTRAL: dict[str, list[Any]] = {
     "frequency_penalty": [0],
     "presence_penalty": [0],
     "logit_bias": [{}],
-    "logprobs": [False],
     "tools": [[]],
     "tool_choice": ["none", "auto"],
     "parallel_tool_calls": [True, False],
@@ -87,7 +86,8 @@ class Talk(BaseModel):
 class ChatRequest(Talk):
     """A request for the next message of a conversation.
 
-    `top_k` is ours; `seed` makes drawn words repeatable.
+    `top_k` is ours; `seed` makes drawn words repeatable. `logprobs` are the model's own, before
+    `temperature`, `top_p` and `top_k`.
     """
 
     temperature: float | None = Field(None, ge=0, le=2)
@@ -99,6 +99,8 @@ class ChatRequest(Talk):
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
 
     @model_validator(mode="after")
     def _check(self) -> "ChatRequest":
@@ -106,6 +108,8 @@ class ChatRequest(Talk):
             raise ValueError("stop must be up to 4 texts, none of them empty")
         if self.stream_options and not self.stream:
             raise ValueError("stream_options goes with stream=true")
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs goes with logprobs=true")
         return self
 
     @property
@@ -117,6 +121,11 @@ class ChatRequest(Talk):
     def most_tokens(self) -> int | None:
         """Of the answer."""
         return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
+
+    @property
+    def likeliest(self) -> int | None:
+        """Tokens to tell beside each token of the answer; None wants no log-probabilities at all."""
+        return (self.top_logprobs or 0) if self.logprobs else None
 
 
 Kind = TypeVar("Kind", bound=Talk)

@@ -7,6 +7,7 @@ from vlm.model.generate import Answerer
 from vlm.serving.engine import Engine
 from vlm.serving.schema import ChatRequest
 from vlm.serving.settings import Settings
+from vlm.serving.spelling import Spelling
 
 
 class Served:
@@ -24,6 +25,7 @@ class Served:
     def __init__(self, name: str, answerer: Answerer, settings: Settings) -> None:
         self.name, self.answerer, self.settings = name, answerer, settings
         self.decoding = with_end(answerer)
+        self.spelling = Spelling(answerer.model.llm.tokenizer)
         self.engine = Engine(answerer, settings.at_once, settings.queue, settings.cache_tokens)
 
     def decoding_of(self, request: ChatRequest) -> Decoding:

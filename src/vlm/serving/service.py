@@ -63,7 +63,7 @@ class Service:
         model, question, says_usage = await self._question(request, started + self.settings.timeout_s)
         pieces = self._answer(request, model, question)
         first = await anext(pieces)  # what goes wrong up to here has a status of its own
-        completion = Completion(model.name, len(question.prompt.ids), says_usage)
+        completion = Completion(model.name, model.spelling, len(question.prompt.ids), says_usage)
         if question.streams:
             self.measures.first_token.labels(model.name).observe(time.monotonic() - started)
             headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -82,7 +82,8 @@ class Service:
         conversation = read_messages(asked.messages)
         seed = secrets.randbits(62) if asked.seed is None else asked.seed
         prepared = (await self._prepare(model, conversation, seed))[-1]
-        question = Asked(prepared, model.decoding_of(asked), deadline, streams=bool(asked.stream))
+        decoding = model.decoding_of(asked)
+        question = Asked(prepared, decoding, deadline, bool(asked.stream), asked.likeliest)
         return model, question, bool(asked.stream_options and asked.stream_options.include_usage)
 
     async def look(self, request: Request) -> Response:

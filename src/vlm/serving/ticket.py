@@ -1,12 +1,13 @@
 """What is asked of an engine, and what it says."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vlm.llm.decoding import Decoding
 from vlm.model.generate import PreparedPrompt
 from vlm.serving.batch import Row
+from vlm.serving.logprobs import TokenLogprob
 from vlm.serving.writing import Finish
 
 
@@ -31,12 +32,15 @@ class Asked:
         decoding: How words are chosen.
         deadline: When the answer is given up, by `time.monotonic`.
         streams: Whether pieces are told as they are written, and not the whole at the end.
+        top_logprobs: The answer's tokens are told with their log-probabilities, and beside each so many of
+            the likeliest; None tells none.
     """
 
     prompt: PreparedPrompt
     decoding: Decoding
     deadline: int | float = math.inf
     streams: bool = True
+    top_logprobs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,14 @@ class Said:
         num_tokens: Of the answer so far.
         finish: Why it ended; None if it goes on.
         error: Why there will be no more of it.
+        logprobs: Of the tokens that are new; None if they were not asked for.
     """
 
     text: str = ""
     num_tokens: int = 0
     finish: Finish | None = None
     error: Exception | None = None
+    logprobs: Sequence[TokenLogprob] | None = None
 
 
 Hear = Callable[[Said], None]

@@ -10,7 +10,7 @@ from vlm.endpoint.reply import Reply
 from vlm.endpoint.request import Request
 from vlm.progress import ProgressLine
 from vlm.signals import hearing
-from vlm.synthesis.workbook import Workbook
+from vlm.synthesis.ledger import Ledger
 
 PATIENCE = 100
 """So many requests without a reply, one after the other, stop it all; or twice the concurrency, if more."""
@@ -46,16 +46,16 @@ class Asked:
     signal: int = 0
 
 
-def take_stock(asked: Iterable[Request], workbook: Workbook, cache: Cache, prices: Prices) -> Standing:
+def take_stock(asked: Iterable[Request], ledger: Ledger, cache: Cache, prices: Prices) -> Standing:
     """Return what is there of the replies, and what they have cost.
 
     Args:
         asked: All requests, keyed by their hashes.
-        workbook: Tells which are equal, and so paid for once.
+        ledger: Tells which are equal, and so paid for once.
         cache: Of replies.
         prices: Of tokens.
     """
-    is_first = workbook.firsts()
+    is_first = ledger.firsts()
     total = kept = 0
     spent = 0.0
     for request in asked:
@@ -71,7 +71,7 @@ def take_stock(asked: Iterable[Request], workbook: Workbook, cache: Cache, price
 def ask_all(
     endpoint: Endpoint,
     asked: Iterable[Request],
-    workbook: Workbook,
+    ledger: Ledger,
     standing: Standing,
     say: Callable[[str], None],
 ) -> Asked:
@@ -80,7 +80,7 @@ def ask_all(
     Args:
         endpoint: With a budget that knows what has been spent.
         asked: All requests, keyed by their hashes.
-        workbook: Is told of those that fail.
+        ledger: Is told of those that fail.
         standing: What is there.
         say: Is given a line when it is asked to stop.
 
@@ -99,7 +99,7 @@ def ask_all(
     line = ProgressLine("asking", standing.total, standing.kept)
     try:
         with hearing(hear):
-            _count(endpoint, endpoint.ask(asked), workbook, standing, result, line)
+            _count(endpoint, endpoint.ask(asked), ledger, standing, result, line)
     finally:
         line.close()
     return result
@@ -108,7 +108,7 @@ def ask_all(
 def _count(
     endpoint: Endpoint,
     replies: Iterator[Reply],
-    workbook: Workbook,
+    ledger: Ledger,
     standing: Standing,
     result: Asked,
     line: ProgressLine,
@@ -120,7 +120,7 @@ def _count(
             result.replies += not reply.from_cache
             in_a_row = 0
         elif reply.attempts:
-            workbook.fail(reply.key, str(reply.error))
+            ledger.fail(reply.key, str(reply.error))
             result.failed += 1
             in_a_row += 1
         if in_a_row >= max(PATIENCE, 2 * endpoint.concurrency):

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,10 @@ class Tally:
         unasked: Requests that were not sent.
         turns: Questions with answers in the records.
         left_out: Of such, what was left out of replies that became records, by rule.
+        known: Replies to questions whose answer somebody had given before.
+        right: Of these, replies that say the same.
+        known_accepted: As `known`, of the accepted ones.
+        right_accepted: Likewise.
     """
 
     accepted: int = 0
@@ -36,6 +40,10 @@ class Tally:
     unasked: int = 0
     turns: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    known: int = 0
+    right: int = 0
+    known_accepted: int = 0
+    right_accepted: int = 0
 
     @property
     def total(self) -> int:
@@ -47,14 +55,22 @@ class Funnel:
     """The account of a data set.
 
     Args:
-        kinds: Of replies.
-        pictures: Of the source that something is asked about.
-        set_aside: The others, by rule.
+        asked: Of each kind, what there is to ask about.
+        set_aside: What nothing is asked about, by rule.
+        rules: Why a reply is rejected, in the order in which it is looked at.
+        noun: What is asked about.
     """
 
-    def __init__(self, kinds: Sequence[str], pictures: int, set_aside: Mapping[str, int]) -> None:
-        self.pictures, self.set_aside = pictures, Counter(set_aside)
-        self.tallies = {kind: Tally() for kind in kinds}
+    def __init__(
+        self,
+        asked: Mapping[str, int],
+        set_aside: Mapping[str, int],
+        rules: dict[str, str] = RULES,
+        noun: str = "pictures",
+    ) -> None:
+        self.asked, self.set_aside = dict(asked), Counter(set_aside)
+        self.rules, self.noun = rules, noun
+        self.tallies = {kind: Tally() for kind in asked}
         self.models: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.input_tokens = self.output_tokens = 0
@@ -84,35 +100,46 @@ class Funnel:
         return not any(tally.failed + tally.unasked for tally in self.tallies.values())
 
     def check(self) -> None:
-        """Hold the account to its sum: of each kind, a request for each picture."""
-        assert all(tally.total == self.pictures for tally in self.tallies.values())
+        """Hold the account to its sum: what was asked about has come to one end each."""
+        assert {kind: tally.total for kind, tally in self.tallies.items()} == self.asked
 
     def rows(self) -> list[list[str]]:
         """Return the account as a table with its heading."""
+        aside = self.set_aside.total()
         tallies = list(self.tallies.values())
-        everything = self.pictures + self.set_aside.total()
-        rows = [["", *self.tallies], ["pictures", *[str(everything)] * len(tallies)]]
+
+        def row(name: str, counts: Iterable[int]) -> list[str]:
+            return [name, *map(str, counts)]
+
+        rows = [["", *self.tallies], row(self.noun, (count + aside for count in self.asked.values()))]
+        if aside:
+            met = [rule for rule in INPUT_RULES if self.set_aside[rule]]
+            rows += [row(f"set aside: {rule}", [self.set_aside[rule]] * len(tallies)) for rule in met]
+            rows.append(row("asked about", self.asked.values()))
         rows += [
-            [f"set aside: {rule}", *[str(self.set_aside[rule])] * len(tallies)]
-            for rule in INPUT_RULES
-            if self.set_aside[rule]
-        ]
-        rows.append(["requests", *(str(tally.total) for tally in tallies)])
-        rows += [
-            [f"rejected: {rule}", *(str(tally.rejected[rule]) for tally in tallies)]
-            for rule in RULES
+            row(f"rejected: {rule}", (tally.rejected[rule] for tally in tallies))
+            for rule in self.rules
             if any(tally.rejected[rule] for tally in tallies)
         ]
-        rows.append(["failed", *(str(tally.failed) for tally in tallies)])
-        rows.append(["not asked", *(str(tally.unasked) for tally in tallies)])
-        rows.append(["accepted", *(str(tally.accepted) for tally in tallies)])
-        rows.append(["questions in them", *(str(tally.turns) for tally in tallies)])
+        rows.append(row("failed", (tally.failed for tally in tallies)))
+        rows.append(row("not asked", (tally.unasked for tally in tallies)))
+        rows.append(row("accepted", (tally.accepted for tally in tallies)))
+        if any(tally.turns != tally.accepted for tally in tallies):
+            rows.append(row("questions in them", (tally.turns for tally in tallies)))
         rows += [
-            [f"questions left out: {rule}", *(str(tally.left_out[rule]) for tally in tallies)]
-            for rule in TURN_RULES
+            row(f"questions left out: {rule}", (tally.left_out[rule] for tally in tallies))
+            for rule in self.rules
             if any(tally.left_out[rule] for tally in tallies)
         ]
-        return rows
+        return [*rows, *self._known_rows()]
+
+    def _known_rows(self) -> Iterator[list[str]]:
+        """Yield how many of the answers that somebody had given before are right."""
+        tallies = list(self.tallies.values())
+        if any(tally.known for tally in tallies):
+            yield ["right", *(_percent(tally.right, tally.known) for tally in tallies)]
+            accepted = (_percent(tally.right_accepted, tally.known_accepted) for tally in tallies)
+            yield ["right, of the accepted", *accepted]
 
     def lines(self) -> Iterator[str]:
         """Yield the account in Markdown."""
@@ -137,22 +164,24 @@ class Funnel:
             yield f"failed {count} times: {reason}"
         met = [rule for rule in INPUT_RULES if self.set_aside[rule]]
         tallies = self.tallies.values()
-        met += [rule for rule in RULES if any(one.rejected[rule] + one.left_out[rule] for one in tallies)]
+        met += [
+            rule for rule in self.rules if any(one.rejected[rule] + one.left_out[rule] for one in tallies)
+        ]
         for rule in met:
-            yield f"{rule}: {(INPUT_RULES | RULES)[rule]}"
+            yield f"{rule}: {(INPUT_RULES | self.rules)[rule]}"
 
     def content(self) -> dict[str, Any]:
         """Return the account for JSON."""
         kinds = {
             kind: {
-                "requests": tally.total, "accepted": tally.accepted, "rejected": dict(tally.rejected),
+                "asked": tally.total, "accepted": tally.accepted, "rejected": dict(tally.rejected),
                 "failed": tally.failed, "not_asked": tally.unasked, "questions": tally.turns,
-                "questions_left_out": dict(tally.left_out),
+                "questions_left_out": dict(tally.left_out), "known": tally.known, "right": tally.right,
+                "known_accepted": tally.known_accepted, "right_accepted": tally.right_accepted,
             }
             for kind, tally in self.tallies.items()
         }  # fmt: skip
         return {
-            "pictures": self.pictures + self.set_aside.total(),
             "set_aside": dict(self.set_aside),
             "kinds": kinds,
             "models": dict(self.models),
@@ -160,5 +189,9 @@ class Funnel:
             "output_tokens": self.output_tokens,
             "cost": self.cost,
             "failures": dict(self.reasons),
-            "meanings": INPUT_RULES | RULES,
+            "meanings": INPUT_RULES | self.rules,
         }
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"

@@ -8,7 +8,6 @@ from random import Random
 
 from vlm.corpus.formats.conversation import Turn
 from vlm.corpus.thumbnail import thumbnail
-from vlm.synthesis.contexts import Context
 
 REJECTED_SHARE = 4
 """Of each rule, a quarter as many replies are shown as of the accepted ones."""
@@ -20,16 +19,18 @@ class Shown:
 
     Args:
         kind: Of the reply.
-        context: Of its picture.
-        picture: Its file; None if it is not here.
+        key: Of its picture.
+        context: What was known, or is to be told besides.
+        picture: Its file, or what that holds; None if it is not here.
         turns: What became a record; empty if nothing did.
         text: As the model said it.
         rule: By which it was rejected; empty if it was accepted.
     """
 
     kind: str
-    context: Context
-    picture: Path | None
+    key: str
+    context: str
+    picture: Path | bytes | None
     turns: Sequence[Turn]
     text: str
     rule: str = ""
@@ -79,12 +80,15 @@ def to_page(title: str, account: Sequence[str], drawn: Sequence[Shown]) -> str:
 
 def _section(shown: Shown) -> str:
     verdict = f'<span class="rule">rejected: {escape(shown.rule)}</span>' if shown.rule else "accepted"
-    source = thumbnail(shown.picture.read_bytes()) if shown.picture and shown.picture.is_file() else ""
+    encoded = shown.picture
+    if isinstance(encoded, Path):
+        encoded = encoded.read_bytes() if encoded.is_file() else None
+    source = thumbnail(encoded) if encoded else ""
     picture = f'<img alt="picture" src="{source}">' if source else "<p>the picture is not here</p>"
     said = "".join(_turn(turn) for turn in shown.turns) or f"<pre>{escape(shown.text)}</pre>"
-    context = escape(shown.context.text(with_boxes=shown.kind != "conversation"))
+    context = escape(shown.context)
     return (
-        f"<section><h2>{escape(shown.context.key)} <small>{escape(shown.kind)}, {verdict}</small></h2>"
+        f"<section><h2>{escape(shown.key)} <small>{escape(shown.kind)}, {verdict}</small></h2>"
         f'<div class="row"><div class="picture">{picture}</div><pre class="context">{context}</pre>'
         f'<div class="said">{said}</div></div></section>'
     )

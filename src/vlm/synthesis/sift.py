@@ -15,6 +15,7 @@ from vlm.endpoint.cache import Cache
 from vlm.endpoint.reply import Completion
 from vlm.endpoint.request import Parameters, Request
 from vlm.synthesis.contexts import Context
+from vlm.synthesis.draft import Rejected
 from vlm.synthesis.duplicates import TextIndex
 from vlm.synthesis.filters import Wanted, fault_of_text, sift_turns, words_of
 from vlm.synthesis.funnel import Funnel
@@ -61,23 +62,6 @@ class Sieve:
         return replace(request, key=request.digest(self.base_url))
 
 
-@dataclass(frozen=True)
-class Rejected:
-    """A reply that became no record.
-
-    Args:
-        key: Of its picture.
-        kind: Of the reply.
-        rule: Why.
-        text: What the model said.
-    """
-
-    key: str
-    kind: str
-    rule: str
-    text: str
-
-
 def sift(
     workbook: Workbook, sieve: Sieve, funnel: Funnel, draw: Draw, images: Path | None
 ) -> Iterator[dict[str, Any] | Rejected]:
@@ -105,7 +89,8 @@ def sift(
                 funnel.pay(completion.served_model, tokens, cost)
             turns, rule = _read(kind, completion, sieve, index, funnel)
             picture = None if images is None else images / context.image
-            draw.offer(Shown(kind, context, picture, turns, completion.text, rule))
+            told = context.text(with_boxes=kind != "conversation")
+            draw.offer(Shown(kind, context.key, told, picture, turns, completion.text, rule))
             if rule:
                 funnel.tallies[kind].rejected[rule] += 1
                 yield Rejected(context.key, kind, rule, completion.text)

@@ -1,33 +1,21 @@
 """What a data set is made from, on disk: as many pictures as there are, and never more than one in memory."""
 
 import json
-import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vlm.synthesis.contexts import Context
+from vlm.synthesis.ledger import Ledger
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS header (text TEXT);
 CREATE TABLE IF NOT EXISTS input (number INTEGER PRIMARY KEY, rule TEXT, context TEXT);
-CREATE TABLE IF NOT EXISTS failure (digest TEXT PRIMARY KEY, reason TEXT);
 """
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path)
-    try:
-        database.execute("PRAGMA synchronous = OFF")  # what a cut of power spoils is read again
-        database.executescript(_TABLES)
-    except sqlite3.DatabaseError:
-        database.close()
-        raise
-    return database
-
-
-class Workbook:
+class Workbook(Ledger):
     """The pictures of a data set and what is known of them, in the order of the source.
 
     Args:
@@ -35,21 +23,14 @@ class Workbook:
         header: What they were read from; a file with another header is begun anew.
 
     Attributes:
-        database: For what else is to lie on disk.
         is_read: Whether the source has been read to its end.
     """
 
     def __init__(self, path: Path, header: Any) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(path, _TABLES)
         self._header = json.dumps(header)
-        try:
-            self.database = _open(path)
-        except sqlite3.DatabaseError:  # what a cut of power left of it
-            path.unlink()
-            self.database = _open(path)
         found = self.database.execute("SELECT text FROM header").fetchone()
         self.is_read = found == (self._header,)
-        self.database.execute("DELETE FROM failure")
         if not self.is_read:
             self.database.execute("DELETE FROM header")
             self.database.execute("DELETE FROM input")
@@ -82,26 +63,3 @@ class Workbook:
         """Of the pictures that something is asked about."""
         rows = self.database.execute("SELECT count(*) FROM input WHERE rule IS NULL")
         return int(rows.fetchone()[0])
-
-    def fail(self, digest: str, reason: str) -> None:
-        """Say that a request has had no reply, and why."""
-        self.database.execute("INSERT OR REPLACE INTO failure VALUES (?, ?)", (digest, reason))
-
-    def failure(self, digest: str) -> str | None:
-        """Return why a request has had no reply; None if it was not sent."""
-        row = self.database.execute("SELECT reason FROM failure WHERE digest = ?", (digest,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def firsts(self) -> Callable[[str], bool]:
-        """Return what says of a request's hash whether it has not come before; requests can be equal."""
-        self.database.execute("DROP TABLE IF EXISTS temp.seen")
-        self.database.execute("CREATE TEMP TABLE seen (digest TEXT PRIMARY KEY) WITHOUT ROWID")
-
-        def is_first(digest: str) -> bool:
-            return self.database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount == 1
-
-        return is_first
-
-    def close(self) -> None:
-        """Close the file."""
-        self.database.close()

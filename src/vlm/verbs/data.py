@@ -18,7 +18,7 @@ filter  keep captions so that frequent concepts do not drown rare ones, as LLaVA
           [phrases=PACKAGE.MODULE.FUNCTION, from a caption to its phrases] [part=i/n]
 inspect samples of a sentence's outermost stage, as the model reads them: tokens, what is learned, pictures
           [show=3] samples of each source in the terminal  [page=FILE.html]  [source=NAME]  and the sentence
-shapes  make the shapes world
+shapes  make the shapes world, unless it is there
           output=DIR [seed=2023] [scale=1.0]
 pope    POPE's questions, is there such a thing in the picture, about anybody's pictures, from their boxes
           [format=coco] annotations=FILE [images=DIR] output=DIR [sampling=random,popular,adversarial]
@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlm.corpus.generate import WORLD_SEED
+from vlm.corpus.generate import WORLD_SEED, ensure_shapes
 from vlm.options import MISSING, parse_options, split_options
 
 
@@ -253,10 +253,11 @@ def _inspect(words: Sequence[str]) -> None:
 
 
 def _shapes(words: Sequence[str]) -> None:
-    from vlm.corpus.shapes.world import make_world  # noqa: PLC0415
-
     options = parse_options(Shapes, words)
-    manifest = make_world(Path(options.output), options.seed, options.scale)
+    manifest = ensure_shapes(Path(options.output), options.seed, options.scale)
+    found = (manifest.get("seed"), manifest.get("scale", 1.0))  # an older world does not say its scale
+    if found != (options.seed, options.scale):
+        raise ValueError(f"output={options.output} holds another world; choose another folder or delete it")
     for name, shards in manifest["shards"].items():
         print(f"{name:<26} {sum(shard['count'] for shard in shards):>6} samples")
 

@@ -13,12 +13,14 @@ cache_tokens=N            tokens held in memory at once, of each model
 max_new_tokens=512        of an answer whose request does not say
 timeout_s=300             for a request; 504 then
 shutdown_s=30             for what is under way when SIGTERM asks to stop
+ends_with_parent=true     and at once when the process that started it is gone
 body_mib=64 pictures=8 picture_mib=16 megapixels=50   of a request, and of each of its pictures
 remote_pictures=true      pictures may be http and https addresses of public hosts (picture_timeout_s=10)
 
 POST /v1/chat/completions  text and image_url parts (data URLs); stream, stop, seed, temperature, top_p,
                            top_k, max_tokens; pictures stand before a message's words, or where these say
                            <image>
+                           logprobs, top_logprobs: the model's own, before temperature, top_p and top_k
 POST /v1/attention         the same messages with an answer: where on the pictures it looked
 GET /v1/models /health /metrics, and / for the page
 
@@ -28,6 +30,7 @@ Words are chosen as evaluation.decoding says (the likeliest), where a request sa
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -35,6 +38,7 @@ from omegaconf import OmegaConf
 from vlm.compose import check_limits
 from vlm.options import parse_options, split_options
 from vlm.serving.settings import Settings
+from vlm.signals import when_orphaned
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Serve(Settings):
     names: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    ends_with_parent: bool = False
     api_key_variable: str | None = None
 
 
@@ -65,6 +70,8 @@ def run(words: Sequence[str]) -> int:
     from vlm.serving.server import listen, serve  # noqa: PLC0415
     from vlm.serving.service import Service  # noqa: PLC0415
 
+    if options.ends_with_parent:
+        when_orphaned(partial(os._exit, 1))
     listener = listen(options.host, options.port)  # before minutes of loading
     models = _open(options, sentence, settings)
     service = Service(models, settings)

@@ -29,13 +29,13 @@ with the same command and pays for nothing twice. The exit status is 0 if every 
 something was accepted, 1 if not, 2 if the words are wrong or the endpoint refuses all.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlm.options import MISSING, parse_options
+from vlm.synthesis.asking import EndpointOptions, ask_missing, check_endpoint
 
 if TYPE_CHECKING:
     from vlm.synthesis.synthesize import Synthesis
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Synthesize:
+class Synthesize(EndpointOptions):
     """The words of `vlm synthesize`."""
 
     source: str = MISSING
@@ -57,19 +57,8 @@ class Synthesize:
     kinds: list[str] = field(default_factory=lambda: ["conversation", "detail", "reasoning"])
     shots: int | None = None
     prompts: str | None = None
-    base_url: str = "https://api.openai.com/v1"
-    api_key_variable: str | None = "OPENAI_API_KEY"
     temperature: float | None = None
     max_tokens: int | None = 1024
-    timeout_s: float = 120.0
-    max_retries: int = 8
-    concurrency: int = 16
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    cache: str = "cache/replies"
-    input_price: float = 0.0
-    output_price: float = 0.0
-    budget: float | None = None
     requests: str | None = None
     replies: str | None = None
     min_words: int = 8
@@ -92,7 +81,7 @@ def run(words: Sequence[str]) -> int:
     options = parse_options(Synthesize, words)
     _check(options)
     synthesis = _plan(options)
-    if synthesis.is_done:
+    if synthesis.draft.is_done:
         print(f"{options.output} is there, and nothing is missing")
         return 0
     with synthesis.opened() as workbook:
@@ -101,7 +90,8 @@ def run(words: Sequence[str]) -> int:
         if options.replies:
             _read_replies(options.replies, synthesis, workbook)
         else:
-            status = _ask(options, synthesis, workbook)
+            cache = synthesis.sieve.cache
+            status = ask_missing(options, lambda: synthesis.requests(workbook), workbook, cache)
             if status:
                 return status
         return _make(options, synthesis, workbook)
@@ -113,39 +103,29 @@ def _check(options: Synthesize) -> None:
     Raises:
         ValueError: They are beyond them, or do not go together.
     """
-    for key, least in (("concurrency", 1), ("max_retries", 0), ("shots", 0), ("max_tokens", 1)):
-        value = getattr(options, key)
-        if value is not None and value < least:
-            raise ValueError(f"{key} must be at least {least}, got {value}")
-    if options.timeout_s <= 0:
-        raise ValueError(f"timeout_s must be above 0, got {options.timeout_s}")
+    check_endpoint(options, options.max_tokens)
+    if options.shots is not None and options.shots < 0:
+        raise ValueError(f"shots must be at least 0, got {options.shots}")
     if not options.kinds or len(set(options.kinds)) < len(options.kinds):
         raise ValueError(f"kinds={options.kinds} must name at least one kind, and each once")
     if options.requests and options.replies:
         raise ValueError("requests= writes files, replies= reads them; say one of both")
-    if options.budget is not None:
-        _check_budget(options)
-
-
-def _check_budget(options: Synthesize) -> None:
-    budget = f"budget={options.budget}"
-    if options.requests or options.replies:
-        raise ValueError(f"{budget} has no effect: with requests= or replies= nothing is asked")
-    if not (options.input_price or options.output_price):
-        raise ValueError(f"{budget} needs input_price= and output_price=, of a million tokens")
-    if options.max_tokens is None:
-        raise ValueError(f"{budget} needs max_tokens=, as a reply without an end has no price")
+    if options.budget is not None and (options.requests or options.replies):
+        raise ValueError(
+            f"budget={options.budget} has no effect: with requests= or replies= nothing is asked"
+        )
 
 
 def _plan(options: Synthesize) -> "Synthesis":
     from vlm.endpoint.budget import Prices  # noqa: PLC0415 (openai and webdataset: two seconds)
     from vlm.endpoint.cache import Cache  # noqa: PLC0415
     from vlm.endpoint.request import Parameters  # noqa: PLC0415
+    from vlm.synthesis.draft import Output  # noqa: PLC0415
     from vlm.synthesis.filters import Wanted  # noqa: PLC0415
     from vlm.synthesis.prompts import FEW_SHOT, load_prompt  # noqa: PLC0415
     from vlm.synthesis.sift import Sieve  # noqa: PLC0415
     from vlm.synthesis.survey import Source  # noqa: PLC0415
-    from vlm.synthesis.synthesize import Output, Synthesis  # noqa: PLC0415
+    from vlm.synthesis.synthesize import Synthesis  # noqa: PLC0415
 
     prompts = Path(options.prompts) if options.prompts else FEW_SHOT
     source = Source(
@@ -166,41 +146,6 @@ def _plan(options: Synthesize) -> "Synthesis":
         Path(options.output), options.name, options.licence, options.samples_per_shard, options.show
     )
     return Synthesis(source, sieve, output)
-
-
-def _ask(options: Synthesize, synthesis: "Synthesis", workbook: "Workbook") -> int:
-    """Ask what has no reply yet; return an exit status if somebody stopped it."""
-    from vlm.endpoint.budget import Budget  # noqa: PLC0415
-    from vlm.endpoint.client import Endpoint  # noqa: PLC0415
-    from vlm.endpoint.pace import Pace  # noqa: PLC0415
-    from vlm.synthesis.ask import ask_all, take_stock  # noqa: PLC0415
-
-    sieve = synthesis.sieve
-    standing = take_stock(synthesis.requests(workbook), workbook, sieve.cache, sieve.prices)
-    if standing.total == standing.kept:
-        return 0
-    if standing.kept:
-        print(f"{standing.kept} of {standing.total} replies are kept from earlier", flush=True)
-    endpoint = Endpoint(
-        options.base_url, options.api_key_variable, options.timeout_s, options.max_retries,
-        options.concurrency, options.cache,
-        Pace(options.requests_per_minute, options.tokens_per_minute),
-        Budget(sieve.prices, options.budget, standing.spent),
-    )  # fmt: skip
-    result = ask_all(endpoint, synthesis.requests(workbook), workbook, standing, _say)
-    budget = endpoint.budget
-    if budget.unsure:
-        print(f"perhaps {budget.unsure:.4f} more was charged for tries that broke off")
-    if result.signal:
-        print(f"stopped; {result.replies} new replies are kept, and the same command goes on", flush=True)
-        return 128 + result.signal
-    if budget.is_exhausted:
-        print(f"budget={options.budget} is spent ({budget.spent:.4f}); with a higher one it goes on")
-    return 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _write_requests(options: Synthesize, synthesis: "Synthesis", workbook: "Workbook") -> int:
@@ -243,7 +188,7 @@ def _make(options: Synthesize, synthesis: "Synthesis", workbook: "Workbook") -> 
     without = "" if synthesis.images else ", and no shards: images= does not say where the pictures are"
     print(f"{options.output}: {funnel.accepted} records{without}")
     if funnel.is_complete:
-        synthesis.clear()
+        synthesis.draft.clear()
     else:
         print("some requests have no reply; the same command asks for these alone")
     return 0 if funnel.is_complete and funnel.accepted else 1

@@ -45,15 +45,12 @@ def _train(sentence: Sentence, words: list[str]) -> int:
     config = sentence.config
     cell = Path(config.cell) if config.cell else None
     overrides = [word for word in words if not word.startswith(("cell=", "parent="))]
-    ensure_sources(config)
-    planned = read_sentence(config)
-    evaluations = plan_evaluations(planned)
-    outcome = Outcome(overrides)
     if cell:
         when_orphaned(partial(os.kill, os.getpid(), signal.SIGTERM))  # and not train on for nobody
-        recorded = Outcome.read(cell)
-        if recorded and recorded.overrides == overrides:  # another grid's cell may have been here
-            outcome.tracking_run = recorded.tracking_run
+    ensure_sources(config, by_commands=True)
+    planned = read_sentence(config)
+    evaluations = plan_evaluations(planned)
+    outcome = _begin(cell, overrides)
     known = planned.folder.is_finished and all(evaluation.read() for evaluation in evaluations)
     if not known or (cell and outcome.tracking_run is None):  # a sweep records even what is known
         if needs_group(config):
@@ -72,6 +69,15 @@ def _train(sentence: Sentence, words: list[str]) -> int:
     for evaluation in evaluations:
         print(*describe(evaluation), sep="\n")
     return 0
+
+
+def _begin(cell: Path | None, overrides: list[str]) -> Outcome:
+    """Return what is to be filled, with the tracker's run if the cell has one."""
+    outcome = Outcome(overrides)
+    recorded = Outcome.read(cell) if cell else None
+    if recorded and recorded.overrides == overrides:  # another grid's cell may have been here
+        outcome.tracking_run = recorded.tracking_run
+    return outcome
 
 
 def needs_group(config: DictConfig) -> bool:

@@ -3,11 +3,13 @@
     <folder>/train/<source>-000000.tar        caption, attribute, count, relation, exist, ocr, conversation
     <folder>/validation/<source>-000000.tar
     <folder>/test/questions-000000.tar        single questions, keyed by kind
+    <folder>/SPLIT/objects.jsonl              the colored shapes of each picture, as POPE's authors write them
 
 The same seed writes the same bytes.
 """
 
 import io
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -23,6 +25,7 @@ from vlm.run.folder import write_json
 
 LICENCE = "CC0-1.0"
 SAMPLES_PER_SHARD = 1000
+OBJECTS = "objects.jsonl"
 NUM_TURNS = 3
 TRAIN_SIZES = {
     "caption": 6000, "attribute": 5000, "count": 2500, "relation": 3500, "exist": 2500, "ocr": 2000,
@@ -43,21 +46,32 @@ def make_world(folder: Path, seed: int, scale: float = 1.0) -> dict[str, Any]:
         seed: Of scenes, pictures and questions.
         scale: Of all sizes; a test wants fewer.
     """
-    manifest: dict[str, Any] = {"name": "shapes", "licence": LICENCE, "seed": seed, "shards": {}}
+    manifest: dict[str, Any] = {
+        "name": "shapes",
+        "licence": LICENCE,
+        "seed": seed,
+        "scale": scale,
+        "shards": {},
+    }
     with whole_folder(folder) as partial:
+        objects: list[str] = []
         for split, share in (("train", 1.0), ("validation", VALIDATION_SHARE)):
             for source, size in TRAIN_SIZES.items():
                 count = max(1, round(size * share * scale))
-                records = _records(source, split, seed, count, _CONVERSATIONS.get(source, _questions(source)))
+                converse_about = _CONVERSATIONS.get(source, _questions(source))
+                records = _records(source, split, seed, count, converse_about, objects)
                 manifest["shards"] |= _write(partial, split, source, records)
+            (partial / split / OBJECTS).write_text("".join(objects))
+            objects.clear()
         test = (
             record
             for kind in KINDS
             for record in _records(
-                kind, "test", seed, max(1, round(NUM_TEST_QUESTIONS * scale)), _questions(kind, num_turns=1)
+                kind, "test", seed, max(1, round(NUM_TEST_QUESTIONS * scale)), _questions(kind, 1), objects
             )
         )
         manifest["shards"] |= _write(partial, "test", "questions", test)
+        (partial / "test" / OBJECTS).write_text("".join(objects))
         write_json(partial / MANIFEST, manifest)
     return manifest
 
@@ -68,9 +82,14 @@ def _write(folder: Path, split: str, source: str, records: Iterator[Record]) -> 
 
 
 def _records(
-    source: str, split: str, seed: int, count: int, converse_about: Callable[[Scene, Random], list[str]]
+    source: str,
+    split: str,
+    seed: int,
+    count: int,
+    converse_about: Callable[[Scene, Random], list[str]],
+    objects: list[str],
 ) -> Iterator[Record]:
-    """Draw scenes until `count` of them had something to say."""
+    """Draw scenes until `count` of them had something to say; add a line on what is in each to `objects`."""
     random = Random(f"{seed} {split} {source}")
     number = 0
     while number < count:
@@ -81,7 +100,10 @@ def _records(
         file = io.BytesIO()
         render(scene, random).save(file, "JPEG", quality=95, subsampling=0)
         key = f"{source}-{number:06d}"
-        yield Record(key, _content(key, texts), {"jpg": file.getvalue()})
+        content = _content(key, texts)
+        nouns = dict.fromkeys(shape.noun for shape in scene.shapes)
+        objects.append(json.dumps({"image": content["image"], "objects": list(nouns)}) + "\n")
+        yield Record(key, content, {"jpg": file.getvalue()})
         number += 1
 
 
