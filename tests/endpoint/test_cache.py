@@ -39,6 +39,13 @@ def test_a_slash_after_the_address_decides_nothing(tmp_path: Path) -> None:
     assert reply.from_cache
 
 
+def test_a_model_is_the_same_at_another_address_if_it_is_known_as_the_same(tmp_path: Path) -> None:
+    for kept in (False, True):
+        with serving() as server:  # each time at another port
+            (reply,) = endpoint(server.url, tmp_path, known_as="ours").ask([request("a")])
+            assert reply.from_cache is kept
+
+
 def test_equal_requests_under_way_are_sent_once(tmp_path: Path) -> None:
     with serving(delay_s=0.2) as server:
         replies = list(endpoint(server.url, tmp_path).ask(request("same", key=str(i)) for i in range(6)))

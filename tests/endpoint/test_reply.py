@@ -30,3 +30,19 @@ def test_a_refusal_is_a_text(message: dict[str, Any], text: str) -> None:
 def test_what_is_no_completion_is_garbled(body: str) -> None:
     with pytest.raises(GarbledError):
         read_completion(body)
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "mean"),
+    [
+        ({"content": [{"token": "a", "logprob": -1.0}, {"token": "b", "logprob": -0.5}]}, -0.75),
+        ({"content": [{"token": "a", "logprob": 0}]}, 0.0),
+        ({"content": []}, None),
+        ({"content": None}, None),
+        ({"content": [{"token": "a"}]}, None),
+        (None, None),
+    ],
+)
+def test_how_likely_tokens_were_is_told_by_their_mean(logprobs: Any, mean: float | None) -> None:
+    choice = {"message": {"content": "ab"}, "logprobs": logprobs}
+    assert read_completion(json.dumps({"choices": [choice]})).mean_logprob == mean

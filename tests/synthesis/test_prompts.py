@@ -27,6 +27,15 @@ def test_messages_are_laid_out_as_llavas(kind: str, shots: int) -> None:
     assert len(load_prompt(FEW_SHOT, kind, 1).messages(CONTEXT)) == 4
 
 
+@pytest.mark.parametrize("shots", [0, 1])
+def test_a_model_without_system_messages_reads_it_with_the_first_question(shots: int) -> None:
+    usual = load_prompt(FEW_SHOT, "detail", shots).messages(CONTEXT)
+    messages = load_prompt(FEW_SHOT, "detail", shots, system_role=False).messages(CONTEXT)
+    assert [message["role"] for message in messages] == [message["role"] for message in usual[1:]]
+    assert messages[0]["content"] == f"{usual[0]['content']}\n\n{usual[1]['content']}"
+    assert list(messages[1:]) == list(usual[2:])
+
+
 @pytest.mark.parametrize("kind", FOLDERS)
 def test_our_examples_pass_our_own_filters(kind: str) -> None:
     examples = load_prompt(FEW_SHOT, kind).examples

@@ -35,6 +35,8 @@ URL = "http://localhost:1/v1"
         (["requests_per_minute=0"], "requests_per_minute must be above 0"),
         (["prompts=nowhere"], "nowhere/conversation/system_message.txt cannot be read"),
         (["api_key_variable=NO_SUCH"], "environment variable NO_SUCH is not set"),
+        (["run=a"], "say who is asked: model=NAME, at base_url=, or run=MODEL, of ours; one of both"),
+        (["model=null", "run=a"], "run=a is served here; base_url=, requests= and replies= are for others"),
         (["colour=red"], "'colour=red' is no option"),
     ],
 )

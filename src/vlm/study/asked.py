@@ -12,6 +12,7 @@ from vlm.model.generate import Answerer
 from vlm.quiet import quiet_libraries
 from vlm.sentence import read_sentence
 from vlm.study.named import Named, of_run, open_named
+from vlm.synthesis.asking import Ours
 
 
 def open_model(run: str | None, base: str | None, words: Sequence[str]) -> Named:
@@ -39,6 +40,17 @@ def name_of(named: Named) -> str:
     """Return what a model may be called: its folder's name."""
     folder = named.planned.identity["imported"] if named.is_foreign else named.planned.folder.path
     return Path(folder).resolve().name
+
+
+def ours(run: str | None, base: str | None, words: Sequence[str]) -> Ours:
+    """Return a model by the words that `open_model` takes, to be served and asked.
+
+    Raises:
+        ValueError: There is none, or it is not trained.
+    """
+    named = [f"{key}={value}" for key, value in (("run", run), ("base", base)) if value]
+    folder = open_model(run, base, words).planned.folder.path.resolve()
+    return Ours(folder.name, [*named, *words])
 
 
 def load_answerer(named: Named, max_new_tokens: int) -> Answerer:

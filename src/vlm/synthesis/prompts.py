@@ -26,18 +26,24 @@ class Prompt:
         kind: Of the reply.
         system: Says what to write.
         examples: Contexts and the replies that they deserve.
+        system_role: Whether the model reads system messages; else the first user message begins with it.
     """
 
     kind: str
     system: str
     examples: Sequence[tuple[str, str]]
+    system_role: bool = True
 
     def messages(self, context: Context) -> Messages:
         """Return what is sent for a picture; the picture itself never is."""
-        said = [("system", self.system)]
+        said: list[tuple[str, str]] = []
         for given, reply in self.examples:
             said += [("user", given), ("assistant", reply)]
         said.append(("user", context.text(with_boxes=self.kind != "conversation")))
+        if self.system_role:
+            said.insert(0, ("system", self.system))
+        else:
+            said[0] = ("user", f"{self.system}\n\n{said[0][1]}")
         return [{"role": role, "content": text} for role, text in said]
 
     @property
@@ -46,13 +52,14 @@ class Prompt:
         return hash_of([self.system, list(self.examples)])
 
 
-def load_prompt(folder: Path, kind: str, shots: int | None = None) -> Prompt:
+def load_prompt(folder: Path, kind: str, shots: int | None = None, system_role: bool = True) -> Prompt:
     """Return the prompt of a kind.
 
     Args:
         folder: Of all kinds.
         kind: One of `FOLDERS`.
         shots: Examples at most; None for all that there are.
+        system_role: Whether the model reads system messages.
 
     Raises:
         ValueError: The kind is none, or a file is missing.
@@ -64,7 +71,7 @@ def load_prompt(folder: Path, kind: str, shots: int | None = None) -> Prompt:
         (_read(path), _read(path.with_name(path.name.replace("_caps", "_conv"))))
         for path in sorted(own.glob("*_caps.txt"))[:shots]
     ]
-    return Prompt(kind, _read(own / "system_message.txt"), examples)
+    return Prompt(kind, _read(own / "system_message.txt"), examples, system_role)
 
 
 def _read(path: Path) -> str:

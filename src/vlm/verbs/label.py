@@ -9,7 +9,8 @@ asked   shards=GLOB    or [GLOB,GLOB]: samples, and their questions, each by its
         [question=TEXT: is asked about each picture]  [limit=null: pictures at most]
 model   [WORDS]        that trained it, as vlm serve takes them; or run=MODEL [base=DIR]; it is served for as
                        long as it is asked
-        base_url=URL model=NAME [api_key_variable=OPENAI_API_KEY; null: no key is wanted]   any other endpoint
+        model=NAME [base_url=https://api.openai.com/v1] [api_key_variable=OPENAI_API_KEY; null: no key is
+                       wanted]: any OpenAI-compatible endpoint in its place
         [replies=5: the likeliest, and others drawn at temperature=1.0] [max_tokens=64]
         [timeout_s=120] [max_retries=8] [concurrency=32] [requests_per_minute=null] [tokens_per_minute=null]
         [cache=cache/replies] [input_price=0] [output_price=0] [budget=null: beyond it nothing is sent]
@@ -30,22 +31,18 @@ accepted, 1 if not, 2 if the words are wrong or the model cannot be asked.
 """
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlm.options import MISSING, parse_options, split_options
-from vlm.synthesis.asking import EndpointOptions, ask_missing, check_endpoint
+from vlm.synthesis.asking import OPENAI, SERVED, EndpointOptions, Ours, ask_missing, check_endpoint
 
 if TYPE_CHECKING:
     from vlm.labelling.known import Known
     from vlm.labelling.label import Labelling
     from vlm.labelling.questions import Questions
     from vlm.synthesis.ledger import Ledger
-
-SERVED = "vlm serve"
-"""What a model of ours is known as in the hashes of requests, whatever its port is."""
 
 
 @dataclass
@@ -60,7 +57,6 @@ class Label(EndpointOptions):
     limit: int | None = None
     run: str | None = None
     base: str | None = None
-    base_url: str | None = None  # type: ignore[assignment]  # of another's model
     model: str | None = None
     replies: int = 5
     temperature: float = 1.0
@@ -87,14 +83,13 @@ def run(words: Sequence[str]) -> int:
     own, sentence = split_options(Label, words)
     options = parse_options(Label, own)
     _check(options, sentence)
-    named = [word for word in own if word.partition("=")[0] in ("run", "base")] + sentence
-    model = options.model or _name(options, sentence)
-    labelling = _plan(options, model)
+    model = None if options.model else _ours(options, sentence)
+    labelling = _plan(options, model.name if model else str(options.model))
     if labelling.draft.is_done:
         print(f"{options.output} is there, and nothing is missing")
         return 0
     with labelling.opened() as ledger:
-        status = _ask(options, labelling, ledger, named)
+        status = ask_missing(options, labelling.requests, ledger, labelling.teacher.cache, model)
         return status or _make(options, labelling, ledger)
 
 
@@ -111,26 +106,20 @@ def _check(options: Label, sentence: Sequence[str]) -> None:
         raise ValueError(f"images={options.images} needs question=TEXT, which is asked about each picture")
     if options.question and options.turns != "all":
         raise ValueError(f"turns={options.turns} has no effect: question= is asked in place of the samples'")
-    if bool(options.base_url) != bool(options.model):
-        raise ValueError("base_url= and model= name another's endpoint and its model; say both")
     if options.model and (sentence or options.run):
         raise ValueError(f"{' '.join(sentence) or 'run='} has no effect: model={options.model} is asked")
+    if options.base_url != OPENAI and not options.model:
+        raise ValueError(f"base_url={options.base_url} needs model=NAME, as that endpoint calls it")
     if options.limit is not None and options.limit < 1:
         raise ValueError(f"limit must be at least 1, or null for all; got {options.limit}")
     if options.synonyms and not options.objects:
         raise ValueError(f"synonyms={options.synonyms} goes with objects=FILE")
 
 
-def _name(options: Label, sentence: Sequence[str]) -> str:
-    """Return what a model of ours is called: its folder says what it was trained as.
+def _ours(options: Label, sentence: Sequence[str]) -> Ours:
+    from vlm.study.asked import ours  # noqa: PLC0415 (torch takes seconds)
 
-    Raises:
-        ValueError: There is none, or it is not trained.
-    """
-    from vlm.study.asked import open_model  # noqa: PLC0415 (torch takes seconds)
-
-    folder: Path = open_model(options.run, options.base, sentence).planned.folder.path
-    return folder.resolve().name
+    return ours(options.run, options.base, sentence)
 
 
 def _plan(options: Label, model: str) -> "Labelling":
@@ -143,7 +132,7 @@ def _plan(options: Label, model: str) -> "Labelling":
 
     teacher = Teacher(
         model,
-        options.base_url.rstrip("/") if options.base_url else SERVED,
+        options.base_url.rstrip("/") if options.model else SERVED,
         options.replies,
         options.temperature,
         options.max_tokens,
@@ -181,21 +170,6 @@ def _known(options: Label) -> "Known | None":
     pictures = readers[options.objects_format](options.objects)
     synonyms = read_words(options.synonyms, Path(options.synonyms).read_text()) if options.synonyms else {}
     return Known(pictures, synonyms)
-
-
-def _ask(options: Label, labelling: "Labelling", ledger: "Ledger", named: Sequence[str]) -> int:
-    """Ask what has no replies yet; return an exit status if somebody stopped it, and else 0."""
-    from vlm.labelling.served import served  # noqa: PLC0415
-
-    teacher = labelling.teacher
-    if all(teacher.cache.get(request.key) for request in labelling.requests()):
-        return 0
-    with ExitStack() as stack:
-        if not options.base_url:
-            print(f"serving {teacher.model} to be asked", flush=True)
-            url = stack.enter_context(served(named, teacher.model, options.concurrency))
-            options = replace(options, base_url=url, api_key_variable=None)
-        return ask_missing(options, labelling.requests, ledger, teacher.cache, teacher.known_as)
 
 
 def _make(options: Label, labelling: "Labelling", ledger: "Ledger") -> int:

@@ -1,6 +1,6 @@
 """vlm synthesize: make instruction data with a language model, from captions and boxes; it sees no picture.
 
-  vlm synthesize format=coco|shapes|json source=FILE|DIR output=DIR model=MODEL key=value ...
+  vlm synthesize format=coco|shapes|json source=FILE|DIR output=DIR model=NAME|run=MODEL key=value ...
 
 source  coco    captions_*.json, or a folder with it; boxes: the instances_*.json beside it, or boxes=FILE
         shapes  a world that vlm data shapes made
@@ -10,7 +10,9 @@ source  coco    captions_*.json, or a folder with it; boxes: the instances_*.jso
         [max_distance=4: bits of 64 in which the perceptual hashes of two pictures differ that are the same]
 kinds   [kinds=[conversation,detail,reasoning]] [shots=null: examples at most]
         [prompts=DIR: files named as LLaVA's, in place of those of this package]
-model   [base_url=https://api.openai.com/v1] [api_key_variable=OPENAI_API_KEY; null: no key is wanted]
+        [system_role=true; false: for a model that reads no system messages]
+model   run=MODEL, one of ours, is served for as long as it is asked; or
+        model=NAME [base_url=https://api.openai.com/v1] [api_key_variable=OPENAI_API_KEY; null: without]
         [temperature=null] [max_tokens=1024] [timeout_s=120] [max_retries=8] [concurrency=16]
         [requests_per_minute=null] [tokens_per_minute=null] [cache=cache/replies]
 money   [input_price=0] [output_price=0], of a million tokens; [budget=null: beyond it nothing is sent]
@@ -35,7 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlm.options import MISSING, parse_options
-from vlm.synthesis.asking import EndpointOptions, ask_missing, check_endpoint
+from vlm.synthesis.asking import OPENAI, SERVED, EndpointOptions, Ours, ask_missing, check_endpoint
 
 if TYPE_CHECKING:
     from vlm.synthesis.synthesize import Synthesis
@@ -49,7 +51,8 @@ class Synthesize(EndpointOptions):
     source: str = MISSING
     format: str = MISSING
     output: str = MISSING
-    model: str = MISSING
+    model: str | None = None
+    run: str | None = None
     boxes: str | None = None
     images: str | None = None
     limit: int | None = None
@@ -57,6 +60,7 @@ class Synthesize(EndpointOptions):
     kinds: list[str] = field(default_factory=lambda: ["conversation", "detail", "reasoning"])
     shots: int | None = None
     prompts: str | None = None
+    system_role: bool = True
     temperature: float | None = None
     max_tokens: int | None = 1024
     requests: str | None = None
@@ -80,7 +84,8 @@ def run(words: Sequence[str]) -> int:
     """
     options = parse_options(Synthesize, words)
     _check(options)
-    synthesis = _plan(options)
+    model = _ours(options.run) if options.run else None
+    synthesis = _plan(options, model)
     if synthesis.draft.is_done:
         print(f"{options.output} is there, and nothing is missing")
         return 0
@@ -91,7 +96,7 @@ def run(words: Sequence[str]) -> int:
             _read_replies(options.replies, synthesis, workbook)
         else:
             cache = synthesis.sieve.cache
-            status = ask_missing(options, lambda: synthesis.requests(workbook), workbook, cache)
+            status = ask_missing(options, lambda: synthesis.requests(workbook), workbook, cache, model)
             if status:
                 return status
         return _make(options, synthesis, workbook)
@@ -108,6 +113,12 @@ def _check(options: Synthesize) -> None:
         raise ValueError(f"shots must be at least 0, got {options.shots}")
     if not options.kinds or len(set(options.kinds)) < len(options.kinds):
         raise ValueError(f"kinds={options.kinds} must name at least one kind, and each once")
+    if bool(options.model) == bool(options.run):
+        raise ValueError("say who is asked: model=NAME, at base_url=, or run=MODEL, of ours; one of both")
+    if options.run and (options.base_url != OPENAI or options.requests or options.replies):
+        raise ValueError(
+            f"run={options.run} is served here; base_url=, requests= and replies= are for others"
+        )
     if options.requests and options.replies:
         raise ValueError("requests= writes files, replies= reads them; say one of both")
     if options.budget is not None and (options.requests or options.replies):
@@ -116,7 +127,13 @@ def _check(options: Synthesize) -> None:
         )
 
 
-def _plan(options: Synthesize) -> "Synthesis":
+def _ours(run: str) -> Ours:
+    from vlm.study.asked import ours  # noqa: PLC0415 (torch takes seconds)
+
+    return ours(run, None, [])
+
+
+def _plan(options: Synthesize, model: Ours | None) -> "Synthesis":
     from vlm.endpoint.budget import Prices  # noqa: PLC0415 (openai and webdataset: two seconds)
     from vlm.endpoint.cache import Cache  # noqa: PLC0415
     from vlm.endpoint.request import Parameters  # noqa: PLC0415
@@ -133,9 +150,11 @@ def _plan(options: Synthesize) -> "Synthesis":
         Path(options.images) if options.images else None, options.limit, options.max_distance,
     )  # fmt: skip
     sieve = Sieve(
-        {kind: load_prompt(prompts, kind, options.shots) for kind in options.kinds},
-        Parameters(options.model, options.temperature, options.max_tokens, seed=None),
-        options.base_url.rstrip("/"),
+        {kind: load_prompt(prompts, kind, options.shots, options.system_role) for kind in options.kinds},
+        Parameters(
+            model.name if model else str(options.model), options.temperature, options.max_tokens, seed=None
+        ),
+        SERVED if model else options.base_url.rstrip("/"),
         Cache(Path(options.cache)),
         Prices(options.input_price, options.output_price),
         Wanted(options.min_words, options.max_words, options.language),
