@@ -14,8 +14,10 @@ import openai
 import pytest
 
 from tests.serving.conftest import message
+from tests.serving.test_engine import until
 from vlm.cli import main
 from vlm.data.sample import Prompt
+from vlm.endpoint.served import served
 from vlm.study.asked import load_answerer, open_model
 
 WORDS = ("port=0", "trainer.num_threads=1", "tracking=none", "max_new_tokens=6")
@@ -97,3 +99,31 @@ def test_words_that_do_not_go_together_are_one_line(
         error = capsys.readouterr().err.strip()
         assert said in error
         assert "\n" not in error
+
+
+def is_up(url: str) -> bool:
+    try:
+        openai.OpenAI(base_url=url, api_key="none", max_retries=0).models.list()
+    except openai.APIConnectionError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_what_is_served_to_be_asked_ends_with_its_asker(trained: Path) -> None:
+    words = [f"run={trained}", *WORDS[1:3]]
+    with served(words, "mine", at_once=2) as url:
+        assert is_up(url)
+    assert not is_up(url)
+    script = "import sys, time\nfrom vlm.endpoint.served import served\n" + (
+        f"with served({words!r}, 'mine', 2) as url:\n    print(url, flush=True)\n    time.sleep(600)"
+    )
+    asker = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert asker.stdout
+    url = asker.stdout.readline().strip()
+    assert is_up(url)
+    asker.kill()
+    asker.wait()
+    until(lambda: not is_up(url))
+    with pytest.raises(ValueError, match=r"the model cannot be served: .*nowhere"):
+        served(["run=nowhere"], "mine", at_once=2).__enter__()
