@@ -129,6 +129,7 @@ def test_each_rule_has_its_count(tmp_path: Path, capsys: pytest.CaptureFixture[s
     rejected = [json.loads(line) for line in (tmp_path / "made/rejected.jsonl").read_text().splitlines()]
     assert {(row["key"][9:].split("-")[-1], row["rule"]) for row in rejected} >= {("dogs", "contradicted")}
     printed = capsys.readouterr().out
+    assert "objects.jsonl says what is in 2 of 2 pictures" in printed
     assert "| right                  |  40.0 % |" in printed
     assert "| right, of the accepted | 100.0 % |" in printed
 
@@ -189,6 +190,16 @@ def test_an_endpoint_that_does_not_say_how_likely_words_are(
         assert not (tmp_path / "made").exists()
         assert label(server, tmp_path, pattern, "min_confidence=0") == 0
     assert sum(server.asked.values()) == 15
+
+
+def test_boxes_of_other_pictures_are_no_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pattern = make_shards(tmp_path / "pets")
+    (tmp_path / "objects.jsonl").write_text('{"image": "pets/dogs.png", "objects": ["dog"]}\n')
+    with serving() as server:
+        assert label(server, tmp_path, pattern, f"objects={tmp_path}/objects.jsonl") == 2
+    assert "knows none of the 2 pictures; it must name them as their records do, as in dogs.png" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ class Known:
 
     def __contains__(self, image: object) -> bool:
         """Whether something is known of a picture."""
-        return image in self.objects
+        return isinstance(image, str) and image in self.objects
 
     def contradicts(self, image: str, question: str, answer: str) -> bool:
         """Whether an answer cannot be right.

@@ -25,13 +25,10 @@ class Labelling:
         teacher: Who.
         criteria: Which answers become records.
         output: What is made.
-        seed: Draws what the review page shows.
     """
 
-    def __init__(
-        self, questions: Questions, teacher: Teacher, criteria: Criteria, output: Output, seed: int = 1
-    ) -> None:
-        self.questions, self.teacher, self.criteria, self.seed = questions, teacher, criteria, seed
+    def __init__(self, questions: Questions, teacher: Teacher, criteria: Criteria, output: Output) -> None:
+        self.questions, self.teacher, self.criteria = questions, teacher, criteria
         known = criteria.known and sorted(
             (name, sorted(all_)) for name, all_ in criteria.known.objects.items()
         )
@@ -56,6 +53,12 @@ class Labelling:
             finally:
                 ledger.close()
 
+    def count_known(self) -> tuple[int, int]:
+        """Return of how many pictures something is known beforehand, and how many there are."""
+        known = self.criteria.known
+        told = [known is not None and subject.image in known for subject in self.questions]
+        return sum(told), len(told)
+
     def requests(self) -> Iterator[Request]:
         """Yield all requests."""
         for subject in self.questions:
@@ -66,7 +69,7 @@ class Labelling:
     def make(self, ledger: Ledger) -> tuple[Funnel, int]:
         """Write the data set from the replies that are kept; return the account, and how many records."""
         funnel = Funnel(self.questions.counts(), {}, RULES, "questions")
-        draw = Draw(self.draft.output.show, self.seed)
+        draw = Draw(self.draft.output.show, seed=1)
         sifting = Sifting(self.teacher, self.criteria, ledger, funnel, draw)
 
         def items(_: Path) -> Iterator[Record | Rejected]:

@@ -88,6 +88,8 @@ def run(words: Sequence[str]) -> int:
     if labelling.draft.is_done:
         print(f"{options.output} is there, and nothing is missing")
         return 0
+    if options.objects:
+        _say_what_is_known(options.objects, labelling)
     with labelling.opened() as ledger:
         status = ask_missing(options, labelling.requests, ledger, labelling.teacher.cache, model)
         return status or _make(options, labelling, ledger)
@@ -170,6 +172,22 @@ def _known(options: Label) -> "Known | None":
     pictures = readers[options.objects_format](options.objects)
     synonyms = read_words(options.synonyms, Path(options.synonyms).read_text()) if options.synonyms else {}
     return Known(pictures, synonyms)
+
+
+def _say_what_is_known(objects: str, labelling: "Labelling") -> None:
+    """Say of how many pictures something is known.
+
+    Raises:
+        ValueError: Of none.
+    """
+    known, total = labelling.count_known()
+    if not known:
+        first = next(iter(labelling.questions)).image
+        raise ValueError(
+            f"objects={objects} knows none of the {total} pictures; it must name them as their records do, "
+            f"as in {first}"
+        )
+    print(f"{objects} says what is in {known} of {total} pictures", flush=True)
 
 
 def _make(options: Label, labelling: "Labelling", ledger: "Ledger") -> int:
