@@ -124,12 +124,12 @@ def pack_until_killed(folder: Path) -> None:
     script = f"""
         import os, signal
         from vlm.corpus import pack
-        read = pack._read_image
+        read = pack.read_image
         def reading(path):
             if path.name == "14.png":
                 os.kill(os.getpid(), signal.SIGKILL)
             return read(path)
-        pack._read_image = reading
+        pack.read_image = reading
         from vlm.cli import main
         main({words(folder, "halved")!r})
     """
