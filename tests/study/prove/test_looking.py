@@ -79,6 +79,17 @@ def test_sources_that_are_not_there_are_named_in_one_line(compose: Compose) -> N
     assert lint.text.endswith("; missing, too: detail, reasoning")
 
 
+def test_sources_that_commands_make_are_no_error(compose: Compose) -> None:
+    config = compose("stage.after=null", "step=self_training/unfiltered", "mixture.ocr.made_by=null")
+    note, error = size_up(config, plan_model(config)).lints
+    assert (note.level, error.level) == (Level.note, Level.error)
+    assert note.text == (
+        "stage instruct: vlm train makes what is not there by commands (made_by): attribute, count, "
+        "relation, exist, conversation, labelled"
+    )
+    assert error.text.startswith("stage instruct: mixture.ocr.shards=")
+
+
 def test_files_that_are_not_here_are_noted_for_each_encoder() -> None:
     config = compose_sentence(["encoder=siglip384_dinov2"]).config
     siglip, dino = look_for_files(config, plan_model(config))

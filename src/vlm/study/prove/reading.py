@@ -5,7 +5,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from vlm.build import plan_model
 from vlm.build_data import build_readers, draw_counts
@@ -121,8 +121,13 @@ def _why_missing(config: DictConfig, name: str) -> str | None:
 
 
 def _missing(config: DictConfig) -> Iterator[Lint]:
-    """Tell which sources are not there, in a line for all of them."""
+    """Tell which sources are not there, in a line for all of them, and one for those that will be."""
     lost = {name: why for name in sources(config) if (why := _why_missing(config, name)) is not None}
+    later = [name for name in lost if isinstance(config.mixture[name].made_by, ListConfig)]
+    lost = {name: why for name, why in lost.items() if name not in later}
+    if later:
+        said = f"vlm train makes what is not there by commands (made_by): {', '.join(later)}"
+        yield Lint(Level.note, f"stage {config.stage.name}: {said}")
     if lost:
         first, *others = lost
         more = f"; missing, too: {', '.join(others)}" if others else ""
