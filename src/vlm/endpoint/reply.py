@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -31,6 +32,11 @@ class Completion:
     output_tokens: int
     created: int = 0
     mean_logprob: float | None = None
+
+    @property
+    def date(self) -> str:
+        """When it was made, in UTC; empty if nobody knows."""
+        return datetime.fromtimestamp(self.created, UTC).isoformat() if self.created else ""
 
 
 @dataclass(frozen=True)

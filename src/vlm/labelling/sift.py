@@ -1,7 +1,6 @@
 """Replies to records: chosen, sifted, and each with where it comes from."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from vlm.corpus.formats.conversation import make_record, with_prompts
@@ -70,11 +69,7 @@ class Sifting:
         for request in requests:
             completion = teacher.cache.get(request.key)
             if completion is None:
-                failure = self.ledger.failure(request.key)
-                if failure is None:
-                    self.funnel.tallies[kind].unasked += 1
-                else:
-                    self.funnel.fail(kind, failure)
+                self.funnel.miss(kind, self.ledger.failure(request.key))
                 return None
             found.append(completion)
         for request, completion in zip(requests, found, strict=True):
@@ -124,11 +119,11 @@ class Sifting:
 
     def _origin(self, accepted: Sequence[Answered]) -> dict[str, Any]:
         teacher = self.teacher
-        created = max(label.completion.created for _, label, _ in accepted)
+        last = max((label.completion for _, label, _ in accepted), key=lambda one: one.created)
         return {
             "asked": teacher.model,
-            "model": accepted[0][1].completion.served_model,
-            "date": datetime.fromtimestamp(created, UTC).isoformat() if created else "",
+            "model": last.served_model,
+            "date": last.date,
             "answers": [
                 {"request": request.key, "agreement": label.agreement, "confidence": label.confidence}
                 for _, label, request in accepted

@@ -83,8 +83,11 @@ class Funnel:
         self.output_tokens += tokens[1]
         self.cost += cost
 
-    def fail(self, kind: str, reason: str) -> None:
-        """Count a request without a reply."""
+    def miss(self, kind: str, reason: str | None) -> None:
+        """Count a request without a reply, and why there is none; None: it was not sent."""
+        if reason is None:
+            self.tallies[kind].unasked += 1
+            return
         self.tallies[kind].failed += 1
         alike = re.sub(r"\d{4,}", "#", reason)  # ports and ids, which tell nothing apart
         self.reasons[alike if alike in self.reasons or len(self.reasons) < MAX_REASONS else "other"] += 1

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -81,7 +80,7 @@ def sift(
             request = sieve.request(kind, context)
             completion = sieve.cache.get(request.key)
             if completion is None:
-                _count_missing(workbook.failure(request.key), kind, funnel)
+                funnel.miss(kind, workbook.failure(request.key))
                 continue
             tokens = tokens_of(request, completion)
             cost = sieve.prices.cost(*tokens)
@@ -97,19 +96,11 @@ def sift(
                 continue
             origin = {
                 "kind": kind, "asked": sieve.parameters.model, "model": completion.served_model,
-                "prompt": prompt.digest, "request": request.key, "date": _date(completion),
+                "prompt": prompt.digest, "request": request.key, "date": completion.date,
                 "input_tokens": tokens[0], "output_tokens": tokens[1], "cost": cost,
             }  # fmt: skip
-            yield _record(context, turns, Random(f"{sieve.seed}/{context.key}/{kind}")) | {
-                "provenance": origin
-            }
-
-
-def _count_missing(failure: str | None, kind: str, funnel: Funnel) -> None:
-    if failure is None:
-        funnel.tallies[kind].unasked += 1
-    else:
-        funnel.fail(kind, failure)
+            record = _record(context, turns, Random(f"{sieve.seed}/{context.key}/{kind}"))
+            yield record | {"provenance": origin}
 
 
 def _read(
@@ -144,8 +135,3 @@ def _record(context: Context, turns: list[Turn], draw: Random) -> dict[str, Any]
     if draw.random() < 0.5:
         record["conversations"][0]["value"] = f"{turns[0][0]}\n{IMAGE_PLACEHOLDER}"
     return record
-
-
-def _date(completion: Completion) -> str:
-    """Return when the reply was made, in UTC; empty if nobody knows."""
-    return datetime.fromtimestamp(completion.created, UTC).isoformat() if completion.created else ""
