@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from multiprocessing.connection import Client
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,14 @@ def test_a_killed_worker_is_a_line_and_the_run_goes_on(
     assert "going on from step" in capsys.readouterr().out
     first, second = weights(tmp_path / "whole"), weights(tmp_path / "runs")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_what_a_dead_worker_was_handing_over_is_told_as_its_death(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lightning.Trainer.fit", lambda *_, **__: Client(str(tmp_path / "gone")))
+    assert train() != 0
+    assert "a process that prepares data was killed at step 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

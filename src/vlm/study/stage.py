@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from traceback import extract_tb
 from typing import Any
 
 import lightning
@@ -176,13 +177,20 @@ def _fit(trainer: lightning.Trainer, task: Task, data: DataModule) -> None:
     """
     try:
         trainer.fit(task, datamodule=data)
-    except RuntimeError as error:
-        if "DataLoader worker (pid" in str(error):
+    except (RuntimeError, OSError, EOFError) as error:
+        if _is_of_a_dead_worker(error):
             raise ValueError(
                 f"a process that prepares data was killed at step {task.step}, perhaps for want of "
                 "memory; lower trainer.num_workers, and say the same again to go on from the last checkpoint"
             ) from error
         raise
+
+
+def _is_of_a_dead_worker(error: Exception) -> bool:
+    """Whether a process that prepares data has died, or what it was handing over broke off as it did."""
+    if isinstance(error, RuntimeError):
+        return "DataLoader worker (pid" in str(error)
+    return any("multiprocessing" in frame.filename for frame in extract_tb(error.__traceback__))
 
 
 def _finish(stage: PlannedStage, task: Task, proof: Proof, started: float, num_samples: int) -> None:
