@@ -125,5 +125,5 @@ def test_what_is_served_to_be_asked_ends_with_its_asker(trained: Path) -> None:
     asker.kill()
     asker.wait()
     until(lambda: not is_up(url))
-    with pytest.raises(ValueError, match=r"the model cannot be served: .*nowhere"):
+    with pytest.raises(ValueError, match=r"^the model cannot be served: \S+ has no run nowhere"):
         served(["run=nowhere"], "mine", at_once=2).__enter__()

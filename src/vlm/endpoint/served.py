@@ -47,4 +47,4 @@ def _address(process: "subprocess.Popen[str]", log: IO[str]) -> str:
     process.wait()
     log.seek(0)
     said = log.read().strip().splitlines() or [f"exit status {process.returncode}"]
-    raise ValueError(f"the model cannot be served: {said[-1].removeprefix('error: ')}")
+    raise ValueError(f"the model cannot be served: {said[-1].removeprefix('vlm: error: ')}")

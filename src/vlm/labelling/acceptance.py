@@ -4,13 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vlm.data.sample import IMAGE_PLACEHOLDER
 from vlm.endpoint.reply import Completion
 from vlm.labelling.agreement import choose
 from vlm.labelling.known import Known
 from vlm.labelling.questions import Question
 from vlm.synthesis.filters import TEXT_RULES, TURN_RULES, Wanted, fault_of_text, fault_of_turn
-from vlm.synthesis.replies import MALFORMED
+from vlm.synthesis.replies import MALFORMED, fault_of_reply
 
 RULES = {
     "no-picture": "there is no picture, or it cannot be decoded; nothing was asked",
@@ -78,7 +77,7 @@ class Criteria:
         Raises:
             ValueError: The model does not say how likely its words are, and that is asked for.
         """
-        rule = _malformed(label) or _unwanted(label, question, self.max_words)
+        rule = fault_of_reply(label.completion) or _unwanted(label, question, self.max_words)
         if rule:
             return rule
         if label.agreement < self.min_agreement:
@@ -100,14 +99,6 @@ def choose_label(completions: Sequence[Completion]) -> Label:
     chosen = completions[place]
     confidence = None if chosen.mean_logprob is None else math.exp(chosen.mean_logprob)
     return Label(chosen, place, agreement, confidence)
-
-
-def _malformed(label: Label) -> str:
-    if not label.text:
-        return "empty"
-    if label.completion.finish_reason in ("length", "content_filter"):
-        return "cut"
-    return "placeholder" if IMAGE_PLACEHOLDER in label.text else ""
 
 
 def _unwanted(label: Label, question: Question, max_words: int) -> str:

@@ -42,14 +42,18 @@ def read_reply(kind: str, completion: Completion) -> list[Turn]:
     Raises:
         MalformedError: It has another form.
     """
-    text = completion.text.strip()
-    if not text:
-        raise MalformedError("empty")
+    if rule := fault_of_reply(completion):
+        raise MalformedError(rule)
+    return _READERS[kind](completion.text.strip())
+
+
+def fault_of_reply(completion: Completion) -> str | None:
+    """Return the rule of `MALFORMED` that a reply of whatever form breaks."""
+    if not completion.text.strip():
+        return "empty"
     if completion.finish_reason in ("length", "content_filter"):
-        raise MalformedError("cut")
-    if IMAGE_PLACEHOLDER in text:
-        raise MalformedError("placeholder")
-    return _READERS[kind](text)
+        return "cut"
+    return "placeholder" if IMAGE_PLACEHOLDER in completion.text else None
 
 
 def _read_conversation(text: str) -> list[Turn]:
